@@ -1,0 +1,191 @@
+"""Waveforms: reading, checking and writing them, their loudness and peak, and the STFT that the model works in.
+
+Audio is a float32 tensor (..., channels, samples) with full scale at -1..1; times are in samples, levels in dB.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional
+from scipy.signal import firwin, resample_poly
+from torch import Tensor
+
+from .errors import UserError
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
+MAX_TRACKS = 16
+
+
+def read_audio(path: str | Path) -> tuple[Tensor, int]:
+    """Read one audio file: (channels, samples) float32 with 1 or 2 channels, and its sample rate in Hz.
+
+    Raises UserError if the file cannot be decoded, is empty, has more than two channels or a sample that is not finite.
+    """
+    path = Path(path)
+    try:
+        audio, sample_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as audio; give a WAV, FLAC, MP3, OGG or AIFF file") from error
+    audio = torch.from_numpy(audio.T.copy())
+    if audio.shape[-1] == 0:
+        raise UserError(f"{path}: holds no samples; remove it or export it again")
+    if audio.shape[0] > 2:
+        raise UserError(f"{path}: has {audio.shape[0]} channels; export it as mono or stereo")
+    if not torch.isfinite(audio).all():
+        raise UserError(f"{path}: holds samples that are NaN or infinite; export it again")
+    return audio, int(sample_rate)
+
+
+def write_audio(path: str | Path, audio: Tensor, sample_rate: int, force: bool = False) -> None:
+    """Write (channels, samples) as a 24-bit file whose suffix sets its format, whole or not at all.
+
+    Raises UserError if the file exists and ``force`` is not set, or cannot be written.
+    """
+    path = Path(path)
+    ensure_writable(path, force)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        os.close(handle)
+        try:
+            subtype = "PCM_24" if path.suffix.lower() in (".wav", ".flac") else None
+            soundfile.write(temporary, audio.detach().cpu().clamp(-1, 1).numpy().T, sample_rate, subtype=subtype)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: cannot be written ({error}); choose another place or suffix") from error
+
+
+def ensure_writable(path: Path, force: bool = False) -> None:
+    """Raise UserError, before any work is done, if ``path`` could not be written or would be lost."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: the suffix {path.suffix!r} is no audio format; use one of {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it or choose another")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    if path.exists() and not force:
+        raise UserError(f"{path}: exists already; choose another name or pass --force to replace it")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+
+
+def check_stems(stems: Tensor, sample_rate: int) -> Tensor:
+    """Return stems as float32 (N, 2, samples), mono tracks as two equal channels.
+
+    Args:
+        stems: (N, 1 or 2, samples), N from 1 to 16.
+        sample_rate: Hz, 8000 to 192000.
+
+    Raises:
+        UserError: for another shape, no samples, more than 16 tracks, NaN, or a sample rate out of range.
+    """
+    stems = torch.as_tensor(stems)
+    if stems.ndim != 3 or stems.shape[1] not in (1, 2):
+        raise UserError(f"stems: have shape {tuple(stems.shape)}; give (tracks, 1 or 2 channels, samples)")
+    if not 1 <= stems.shape[0] <= MAX_TRACKS:
+        raise UserError(f"stems: {stems.shape[0]} tracks; give 1 to {MAX_TRACKS}, and sum groups of tracks beforehand")
+    if stems.shape[2] == 0:
+        raise UserError("stems: hold no samples; give at least one")
+    if not 8000 <= sample_rate <= 192000:
+        raise UserError(f"sample_rate: {sample_rate} Hz is out of range; give 8000 to 192000")
+    stems = stems.to(torch.float32)
+    if not torch.isfinite(stems).all():
+        track = int((~torch.isfinite(stems)).flatten(1).any(1).nonzero()[0])
+        raise UserError(f"stems: track {track} holds NaN or infinite samples; export it again")
+    return stems.expand(-1, 2, -1)
+
+
+def resample(audio: Tensor, sample_rate: int, new_rate: int) -> Tensor:
+    """Resample (..., samples) by a polyphase filter (SciPy); the result has round(samples * new_rate / sample_rate) samples."""
+    if sample_rate == new_rate:
+        return audio
+    divisor = int(np.gcd(sample_rate, new_rate))
+    out = resample_poly(audio.numpy(), new_rate // divisor, sample_rate // divisor, axis=-1)
+    length = max(1, round(audio.shape[-1] * new_rate / sample_rate))
+    return torch.nn.functional.pad(torch.from_numpy(out.astype(np.float32)), (0, max(0, length - out.shape[-1])))[..., :length]
+
+
+def decibels(ratio: Tensor, floor: float = 1e-10) -> Tensor:
+    """Amplitude ratio -> dB: 20 log10, with ratios below ``floor`` (-200 dB) raised to it."""
+    return 20 * torch.log10(ratio.clamp_min(floor))
+
+
+def amplitude(decibels: Tensor) -> Tensor:
+    """dB -> amplitude ratio: 10^(dB / 20)."""
+    return 10 ** (decibels / 20)
+
+
+def loudness(audio: Tensor, sample_rate: int) -> Tensor:
+    """Integrated loudness in LUFS (ITU-R BS.1770-4) of (..., channels, samples) -> (...); -70 for silence.
+
+    Audio shorter than the standard's block of 400 ms is measured as one block, padded with zeros.
+    """
+    block = int(0.4 * sample_rate) + 1
+    audio = torch.nn.functional.pad(audio, (0, max(0, block - audio.shape[-1])))
+    lufs = torchaudio.functional.loudness(audio, sample_rate)
+    return torch.nan_to_num(lufs, nan=-70.0, neginf=-70.0).clamp_min(-70.0)
+
+
+def true_peak_db(audio: Tensor) -> float:
+    """Largest level between and at the samples of (..., samples), in dBTP, by four-fold oversampling (BS.1770-4, annex 2)."""
+    sample_peak = float(audio.abs().max())
+    over = resample_poly(audio.numpy(), 4, 1, axis=-1, window=_TRUE_PEAK_FILTER)
+    return float(decibels(torch.tensor(max(sample_peak, float(np.abs(over).max())))))
+
+
+_TRUE_PEAK_FILTER = firwin(97, 1 / 4, window=("kaiser", 8.0))
+
+
+def limit_true_peak(mix: Tensor, wet_stems: Tensor, ceiling_db: float = -1.0) -> tuple[Tensor, Tensor]:
+    """Turn the mix (2, samples) and its wet stems (N, 2, samples) down by one gain if the mix's true peak exceeds the ceiling.
+
+    One gain for all keeps the mix equal to the sum of its stems and adds no distortion.
+    """
+    excess = true_peak_db(mix) - ceiling_db
+    if excess <= 0:
+        return mix, wet_stems
+    gain = 10 ** (-(excess + 0.01) / 20)  # 0.01 dB of margin for the rounding of a 24-bit file
+    return mix * gain, wet_stems * gain
+
+
+class Stft(torch.nn.Module):
+    """Complex spectra of 25 ms Hann windows every 10 ms, and their exact inverse by overlap-add.
+
+    The FFT is the power of two at or above 1.5 windows: zero padding gives the lowest mel bands enough bins.
+
+    Args:
+        sample_rate: Hz.
+        window_ms, hop_ms: window length and hop in ms.
+    """
+
+    def __init__(self, sample_rate: int, window_ms: float = 25, hop_ms: float = 10):
+        super().__init__()
+        self.win_length = int(sample_rate * window_ms / 1000)
+        self.hop_length = int(sample_rate * hop_ms / 1000)
+        self.n_fft = 2 ** int(np.ceil(np.log2(1.5 * self.win_length)))
+        self.register_buffer("window", torch.hann_window(self.win_length), persistent=False)
+
+    def frames(self, samples: int) -> int:
+        """Number of frames T that cover ``samples``: one for each hop begun."""
+        return -(-samples // self.hop_length)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """(..., samples) -> complex (..., T, K) with K = n_fft / 2 + 1 bins; frame t is centred on sample t * hop."""
+        flat = audio.reshape(-1, audio.shape[-1])
+        spectrum = torch.stft(
+            flat, self.n_fft, self.hop_length, self.win_length, self.window, pad_mode="constant", return_complex=True
+        )
+        spectrum = spectrum[..., : self.frames(audio.shape[-1])]  # a last frame centred on the end would add nothing
+        return spectrum.mT.reshape(*audio.shape[:-1], *spectrum.mT.shape[-2:])
+
+    def inverse(self, spectrum: Tensor, samples: int) -> Tensor:
+        """Complex (..., T, K) -> (..., samples): least-squares overlap-add (Griffin and Lim 1984, equation 6)."""
+        flat = spectrum.reshape(-1, *spectrum.shape[-2:]).mT
+        audio = torch.istft(flat, self.n_fft, self.hop_length, self.win_length, self.window, length=samples)
+        return audio.reshape(*spectrum.shape[:-2], samples)

@@ -1,0 +1,39 @@
+"""Positional encoding: the paper's two formulae over time, and a learned one over track role and time. Chapter 04."""
+
+import torch
+from torch import Tensor, nn
+
+from .labels import ROLES
+
+
+def sinusoidal(length: int, d_model: int, start: int = 0) -> Tensor:
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i + 1) = cos(same): (length, d_model) float32, d_model even.
+
+    Source: the paper's section "Audio embedding and location information coding"; Vaswani et al. 2017, section 3.5.
+    """
+    if d_model % 2:
+        raise ValueError(f"d_model: {d_model} is odd; sines and cosines come in pairs")
+    position = torch.arange(start, start + length, dtype=torch.float64)[:, None]
+    angle = position / 10000 ** (torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(torch.float32)
+
+
+class TrackTimePosition(nn.Module):
+    """Where a token stands: a learned vector for its track's role, one for its time, and the sinusoidal encoding of its time.
+
+    The learned time table has ``max_tokens`` rows; later tokens get the last row, so that only the sinusoid tells them apart.
+    """
+
+    def __init__(self, d_model: int, max_tokens: int):
+        super().__init__()
+        self.role = nn.Embedding(len(ROLES), d_model)
+        self.time = nn.Embedding(max_tokens, d_model)
+        nn.init.normal_(self.role.weight, std=0.02)
+        nn.init.zeros_(self.time.weight)
+
+    def forward(self, tokens: Tensor, roles: Tensor) -> Tensor:
+        """tokens (..., N, T, d_model) and roles (..., N) of indices into ROLES -> tokens with their position added."""
+        length, d_model = tokens.shape[-2:]
+        index = torch.arange(length, device=tokens.device).clamp_max(self.time.num_embeddings - 1)
+        time = self.time(index) + sinusoidal(length, d_model).to(tokens)
+        return tokens + time + self.role(roles)[..., None, :]
