@@ -1,0 +1,5 @@
+"""What the chapters share."""
+
+from .listen import listen
+
+__all__ = ["listen"]

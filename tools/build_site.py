@@ -1,0 +1,100 @@
+"""Build the site from the executed chapters, with warnings as errors, only if something that it shows has changed.
+
+    python tools/build_site.py PRESET
+
+The pages are staged in _build/source, where the timings page gets its table, and Jupyter Book writes _build/html.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import chapters
+from keys import digest, environment, tree
+
+ROOT = chapters.ROOT
+MARKER = "<!-- timings -->"
+
+
+def title(notebook: Path) -> str:
+    """The chapter's heading."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for line in "".join(cell["source"]).splitlines():
+            if cell["cell_type"] == "markdown" and line.startswith("# "):
+                return line[2:].strip()
+    return notebook.stem
+
+
+def timings(root: Path, preset: str) -> str:
+    """A Markdown table of how long each chapter took, from the records of the runs that the book shows."""
+    rows = ["| chapter | time | preset | device | PyTorch | date |", "|---|---:|---|---|---|---|"]
+    seconds = 0.0
+    for notebook in chapters.chapters(root):
+        run = chapters.record(root, preset, notebook)
+        seconds += run["seconds"]
+        where = f"{run['device']}, {run['cores']} cores" + (f" shared by {run['jobs']} chapters" * (run["jobs"] > 1))
+        link = f"[{title(notebook)}](../notebooks/{notebook.name})"
+        rows.append(f"| {link} | {_clock(run['seconds'])} | {preset} | {where} | {run['torch']} | {run['date']} |")
+    return "\n".join([*rows, f"| all chapters | {_clock(seconds)} | {preset} | | | |"])
+
+
+def stage(root: Path, preset: str, target: Path) -> None:
+    """Copy what the site is built from to the folder target, which is emptied first."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "notebooks").mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copyfile(root / name, target / name)
+    shutil.copytree(root / "book", target / "book")
+    for notebook in chapters.chapters(root):
+        shutil.copyfile(chapters.folder(root, preset) / notebook.name, target / "notebooks" / notebook.name)
+    page = target / "book" / "timings.md"
+    text = page.read_text(encoding="utf-8")
+    if MARKER not in text:
+        raise SystemExit(f"book/timings.md: the line {MARKER} is missing; put it where the table belongs")
+    page.write_text(text.replace(MARKER, timings(root, preset)), encoding="utf-8")
+
+
+def main(root: Path, preset: str) -> int:
+    """Build the site; the exit code of Jupyter Book, or 1 if chapters must be executed first."""
+    if waiting := chapters.stale(root, preset):
+        names = ", ".join(notebook.stem for notebook in waiting)
+        print(f"site: not executed with preset {preset} as they are now: {names}; run make book PRESET={preset}")
+        return 1
+    build, source = root / "_build", root / "_build" / "source"
+    stage(root, preset, source)
+    key, stamp, index = (
+        digest(root, tree(source), *environment(root)),
+        build / "html.key",
+        build / "html" / "index.html",
+    )
+    if stamp.is_file() and stamp.read_text() == key and index.is_file():
+        print(f"site ({preset}): up to date, nothing to build")
+    else:
+        # From nothing: an incremental build would not repeat the warnings of pages that it leaves alone.
+        stamp.unlink(missing_ok=True)
+        for old in ("html", ".doctrees", ".jupyter_cache"):
+            shutil.rmtree(build / old, ignore_errors=True)
+        command = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going"]
+        command += ["--path-output", str(root), str(source)]
+        print(f"site ({preset}): building", flush=True)
+        done = subprocess.run(
+            command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if done.returncode or not index.is_file():
+            print(f"{done.stdout}\nsite ({preset}): FAILED, see the warnings above")
+            return done.returncode or 1
+        stamp.write_text(key)
+    print(f"the book is built: open {index.relative_to(root)} in a browser")
+    return 0
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in ("ci", "cpu", "gpu"):
+        sys.exit("usage: python tools/build_site.py ci|cpu|gpu")
+    sys.exit(main(ROOT, sys.argv[1]))
