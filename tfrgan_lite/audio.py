@@ -4,7 +4,6 @@ Audio is a float32 tensor (..., channels, samples) with full scale at -1..1; tim
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
 from .errors import UserError
+from .files import written_whole
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
 MAX_TRACKS = 16
@@ -47,16 +47,10 @@ def write_audio(path: str | Path, audio: Tensor, sample_rate: int, force: bool =
     """
     path = Path(path)
     ensure_writable(path, force)
+    subtype = "PCM_24" if path.suffix.lower() in (".wav", ".flac") else None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        os.close(handle)
-        try:
-            subtype = "PCM_24" if path.suffix.lower() in (".wav", ".flac") else None
+        with written_whole(path) as temporary:
             soundfile.write(temporary, audio.detach().cpu().clamp(-1, 1).numpy().T, sample_rate, subtype=subtype)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{path}: cannot be written ({error}); choose another place or suffix") from error
 
@@ -108,7 +102,9 @@ def resample(audio: Tensor, sample_rate: int, new_rate: int) -> Tensor:
     divisor = int(np.gcd(sample_rate, new_rate))
     out = resample_poly(audio.numpy(), new_rate // divisor, sample_rate // divisor, axis=-1)
     length = max(1, round(audio.shape[-1] * new_rate / sample_rate))
-    return torch.nn.functional.pad(torch.from_numpy(out.astype(np.float32)), (0, max(0, length - out.shape[-1])))[..., :length]
+    return torch.nn.functional.pad(torch.from_numpy(out.astype(np.float32)), (0, max(0, length - out.shape[-1])))[
+        ..., :length
+    ]
 
 
 def decibels(ratio: Tensor, floor: float = 1e-10) -> Tensor:

@@ -1,5 +1,7 @@
 """Mel serialization, first half: waveform -> frames -> window -> FFT -> mel filter bank -> log (paper, section 2). Chapter 03."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -59,3 +61,15 @@ class LogMel(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Waveform (..., samples) -> X (..., T, F), T = ceil(samples / hop)."""
         return self.of_power(self.stft(audio).abs().square())
+
+
+@lru_cache(maxsize=16)
+def mel_to_bins(sample_rate: int, n_fft: int, n_mels: int = 80) -> Tensor:
+    """Matrix (n_mels, n_fft / 2 + 1) that draws a straight line, over mel, between values given at the bands' centres.
+
+    Each column sums to 1: bins below the first centre take the first value, those above the last take the last.
+    """
+    centres = hz_to_mel(mel_points(n_mels)[1:-1])
+    bins = hz_to_mel(torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64))
+    place = ((bins - centres[0]) / (centres[1] - centres[0])).clamp(0, n_mels - 1)
+    return (1 - (place - torch.arange(n_mels)[:, None]).abs()).clamp_min(0).to(torch.float32)

@@ -1,0 +1,101 @@
+"""Every number of an experiment, once: the presets ``ci`` (seconds), ``cpu`` (minutes on two cores) and ``gpu`` (a Colab T4)."""
+
+import os
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from .errors import UserError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of a generator. Two generators with equal architecture can exchange weights."""
+
+    d_model: int = 64  # width of a token
+    heads: int = 4
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    latent: int = 16  # units of the β-VAE module in each layer
+    z: int = 16  # length of the noise vector
+    mels: int = 80  # F, bands from 20 Hz to 20 kHz
+    bands: int = 8  # broad bands of the coarse head
+    stride: int = 16  # frames in a token
+    frames: int = 512  # T of a window in training and in use: 5.12 s
+    fine: int = 64  # width of the fine head
+    attention: str = "full"  # over time: full, local or linear
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One experiment: data, model, training and judgement."""
+
+    name: str
+    architecture: Architecture = field(default_factory=Architecture)
+    # data
+    songs: int = 160  # training songs
+    seconds: float = 10.0  # of each song
+    held_out: int = 32  # test songs, from seeds that training never uses
+    engineers: int = 2  # mixes of each song
+    # training
+    steps: int = 500
+    batch: int = 8  # songs in a step
+    loss_frames: int = 64  # frames of each window on which the spectra are rendered and compared
+    learning_rate: float = 1.5e-3
+    discriminator_rate: float = 4e-4
+    warm_up: int = 40  # steps to the full learning rate
+    checkpoint_every: int = 100  # steps
+    seed: int = 0
+    # the weights of the loss
+    mix_weight: float = 1.0  # log-mel of the mix, left/right and mid/side
+    stems_weight: float = 0.5  # log-mel of each wet stem
+    adversarial_weight: float = 0.05
+    beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
+    adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
+    # the adversary
+    discriminator: str = "spectral"  # spectral or mlp
+    adversarial: str = "hinge"  # minimax, non_saturating or hinge
+    gradient_penalty: float = 0.02  # R1 (Mescheder et al. 2018)
+
+
+PRESETS = {
+    "ci": Preset(
+        "ci",
+        Architecture(d_model=32, encoder_layers=1, decoder_layers=1, latent=8, z=8, frames=256, fine=32),
+        songs=16,
+        seconds=4.0,
+        held_out=32,
+        engineers=1,
+        steps=60,
+        batch=4,
+        loss_frames=32,
+        learning_rate=4e-3,
+        warm_up=10,
+        checkpoint_every=30,
+    ),
+    "cpu": Preset("cpu"),
+    "gpu": Preset(
+        "gpu",
+        Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128, frames=768),
+        songs=800,
+        held_out=64,
+        engineers=4,
+        steps=4000,
+        batch=16,
+        loss_frames=96,
+        learning_rate=8e-4,
+        warm_up=200,
+        checkpoint_every=500,
+    ),
+}
+
+
+def preset(name: str | None = None, **changes) -> Preset:
+    """The preset called ``name``, else the environment's TFRGAN_PRESET, else ``gpu`` where CUDA is there, else ``cpu``.
+
+    ``changes`` replace single fields, for example ``preset("ci", steps=10)``. Raises UserError for an unknown name.
+    """
+    name = name or os.environ.get("TFRGAN_PRESET") or ("gpu" if torch.cuda.is_available() else "cpu")
+    if name not in PRESETS:
+        raise UserError(f"unknown preset {name!r} (--preset or TFRGAN_PRESET): choose one of {', '.join(PRESETS)}")
+    return replace(PRESETS[name], **changes)

@@ -1,0 +1,65 @@
+"""What the two players want, as functions of the discriminator's logits: D = sigmoid(logit). Chapter 07.
+
+Each returns a mean in nats (hinge: in units of the logit). All use softplus, which never takes the log of zero.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+
+
+def discriminator_log_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log D(x)] - E[log(1 - D(G(z)))]: minus the value function V (Goodfellow et al. 2014, equation 1)."""
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def generator_minimax_loss(fake: Tensor) -> Tensor:
+    """E[log(1 - D(G(z)))], which G minimises in the paper's game; its gradient vanishes where D is sure of a fake."""
+    return -functional.softplus(fake).mean()
+
+
+def generator_non_saturating_loss(fake: Tensor) -> Tensor:
+    """-E[log D(G(z))]: the same fixed point, a strong gradient where D is sure (Goodfellow et al. 2014, section 3)."""
+    return functional.softplus(-fake).mean()
+
+
+def discriminator_hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, 1 - real)] + E[max(0, 1 + fake)] (Lim and Ye 2017)."""
+    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+
+
+def generator_hinge_loss(fake: Tensor) -> Tensor:
+    """-E[fake], the generator's side of the hinge loss."""
+    return -fake.mean()
+
+
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "minimax": (discriminator_log_loss, generator_minimax_loss),
+    "non_saturating": (discriminator_log_loss, generator_non_saturating_loss),
+    "hinge": (discriminator_hinge_loss, generator_hinge_loss),
+}
+
+
+def gradient_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
+    """R1: half the squared norm of D's gradient at real inputs (batch, ...), mean over the batch (Mescheder et al. 2018)."""
+    per_mix = real_logits.flatten(1).mean(1).sum()
+    (gradient,) = torch.autograd.grad(per_mix, real, create_graph=True)
+    return 0.5 * gradient.square().flatten(1).sum(1).mean()
+
+
+def log_mel_l1(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of two log-mels of equal shape (batch, ..., T, F), in nats.
+
+    Args:
+        mask: bool of the leading shape; entries that are False do not count.
+    """
+    difference = (estimate - target).abs()
+    return difference.mean() if mask is None else difference[mask].mean()
+
+
+def kl_per_token(kl: list[Tensor], present: Tensor) -> Tensor:
+    """KL of the β-VAE modules, each (batch, N, tokens, latent): summed over units, mean over present tokens and layers, in nats."""
+    return torch.stack([layer[present].sum(-1).mean() for layer in kl]).mean()
