@@ -1,0 +1,6 @@
+"""Where songs come from: a composer with synthesised instruments, a console, virtual engineers."""
+
+from .engineer import Engineered, engineer, replay
+from .song import Song, song
+
+__all__ = ["Engineered", "Song", "engineer", "replay", "song"]

@@ -1,0 +1,182 @@
+"""A mixing console as pure functions: `f(audio, sample_rate, **settings)`.
+
+Audio is float32 (..., channels, samples) in -1..1. A setting is a number or a tensor of shape (...), one value for each
+track. Filters and detectors have no latency: nothing here delays the sound, except the pre-delay of a room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+from scipy.signal import lfilter, sosfilt
+from torch import Tensor
+
+from ..audio import amplitude, decibels
+
+Setting = float | Tensor
+
+
+def gain(audio: Tensor, sample_rate: int, gain_db: Setting) -> Tensor:
+    """Change the level by `gain_db` decibels."""
+    return audio * amplitude(_per_track(gain_db, audio))
+
+
+def pan(audio: Tensor, sample_rate: int, position: Setting) -> Tensor:
+    """Place a track between left (-1) and right (1): (..., 1 or 2, samples) -> (..., 2, samples).
+
+    Constant power, unity in the centre: left = sqrt(2) cos(t), right = sqrt(2) sin(t) with t = (position + 1) pi / 4, so a
+    mono track keeps its power wherever it stands and a channel at a side gains 3 dB. On a stereo track it acts as balance.
+    """
+    angle = (_per_track(position, audio).clamp(-1, 1) + 1) * (torch.pi / 4)
+    return audio * torch.cat([angle.cos(), angle.sin()], dim=-2) * 2**0.5
+
+
+def biquads(
+    sample_rate: int,
+    low_shelf_db: Setting = 0.0,
+    low_shelf_hz: Setting = 150.0,
+    peak_db: Setting = 0.0,
+    peak_hz: Setting = 1000.0,
+    peak_q: Setting = 1.0,
+    high_shelf_db: Setting = 0.0,
+    high_shelf_hz: Setting = 5000.0,
+) -> Tensor:
+    """The equaliser's second-order sections, (..., 3, 6) in float64, rows b0 b1 b2 1 a1 a2 as SciPy's `sosfilt` takes them.
+
+    Source: R. Bristow-Johnson, Audio EQ Cookbook; the shelves have slope 1. Frequencies in Hz below 0.49 of the sample rate
+    (higher ones are lowered to that), gains in dB.
+    """
+    settings = (low_shelf_db, low_shelf_hz, peak_db, peak_hz, peak_q, high_shelf_db, high_shelf_hz)
+    values = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float64) for value in settings))
+    low_db, low_hz, mid_db, mid_hz, q, high_db, high_hz = values
+    slope_q = torch.full_like(q, 0.5**0.5)
+    sections = []
+    for kind, db, hz, quality in (
+        (-1, low_db, low_hz, slope_q),
+        (0, mid_db, mid_hz, q),
+        (1, high_db, high_hz, slope_q),
+    ):
+        a = 10 ** (db / 40)
+        w = 2 * torch.pi * hz.clamp(1.0, 0.49 * sample_rate) / sample_rate
+        cos, alpha = w.cos(), w.sin() / (2 * quality)
+        if kind == 0:
+            b = (1 + alpha * a, -2 * cos, 1 - alpha * a)
+            d = (1 + alpha / a, -2 * cos, 1 - alpha / a)
+        else:  # the high shelf is the low shelf with the sign of every cosine changed
+            c, root = kind * cos, 2 * a.sqrt() * alpha
+            b = (
+                a * (a + 1 + (a - 1) * c + root),
+                -2 * kind * a * (a - 1 + (a + 1) * c),
+                a * (a + 1 + (a - 1) * c - root),
+            )
+            d = (a + 1 - (a - 1) * c + root, 2 * kind * (a - 1 - (a + 1) * c), a + 1 - (a - 1) * c - root)
+        sections.append(torch.stack([*b, *d], dim=-1) / d[0][..., None])
+    return torch.stack(sections, dim=-2)
+
+
+def equalise(audio: Tensor, sample_rate: int, **settings: Setting) -> Tensor:
+    """Low shelf, one peak, high shelf; settings as in `biquads`, whose defaults leave the sound as it is.
+
+    Runs in float64 through SciPy, so gradients do not pass.
+    """
+    tracks = audio.detach().reshape(-1, *audio.shape[-2:]).numpy()
+    sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 3, 6).reshape(-1, 3, 6).numpy()
+    out = np.empty_like(tracks)
+    for index, (track, section) in enumerate(zip(tracks, sections, strict=True)):
+        out[index] = sosfilt(section, track, axis=-1)
+    return torch.from_numpy(out).reshape(audio.shape)
+
+
+def compress(
+    audio: Tensor,
+    sample_rate: int,
+    threshold_db: Setting = -20.0,
+    ratio: Setting = 2.0,
+    attack_ms: Setting = 10.0,
+    release_ms: Setting = 100.0,
+    makeup_db: Setting = 0.0,
+) -> Tensor:
+    """Feed-forward compressor with a hard knee; both channels of a track get the same gain.
+
+    A sample `x` dB above the threshold (dBFS) asks for (1 - 1/ratio) x dB of reduction. The reduction is smoothed by a
+    decoupled peak detector (Giannoulis, Massberg and Reiss 2012, equation 17, on decibels): held and released with time constant
+    `release_ms`, then approached with time constant `attack_ms` (63 % of the way). No look-ahead.
+    """
+    threshold, ratios = _per_track(threshold_db, audio)[..., 0], _per_track(ratio, audio)[..., 0]
+    over = (decibels(audio.abs().amax(-2)) - threshold).clamp_min(0) * (1 - 1 / ratios.clamp_min(1))
+    tracks = over.reshape(-1, over.shape[-1])
+    attack = _pole(_per_track(attack_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1)
+    release = _pole(_per_track(release_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1, 1)
+    held = _hold(tracks, release).numpy()
+    for track, pole in zip(held, attack.tolist(), strict=True):
+        track[:] = lfilter(np.float32([1 - pole]), np.float32([1, -pole]), track)
+    reduction = torch.from_numpy(held).reshape(over.shape)[..., None, :]
+    return audio * amplitude(_per_track(makeup_db, audio) - reduction)
+
+
+def _hold(x: Tensor, pole: Tensor) -> Tensor:
+    """y[n] = max(x[n], pole y[n-1] + (1 - pole) x[n]) from y = 0, for x (tracks, samples) >= 0 and pole (tracks, 1).
+
+    Over a block of samples this map of y is again max(c, A y + b), with A = pole^length, b and c the recursion started from 0
+    without and from -infinity with the maximum. So all blocks run side by side, then their ends are joined one by one:
+    about 3 sqrt(samples) short steps instead of one for each sample.
+    """
+    tracks, samples = x.shape
+    length = max(int(samples**0.5), 1)
+    blocks = -(-samples // length)
+    x = torch.nn.functional.pad(x, (0, blocks * length - samples)).view(tracks, blocks, length)
+    x = x.permute(2, 0, 1).contiguous()  # (length, tracks, blocks)
+    b, c = (1 - pole) * x[0], x[0]
+    for step in x[1:]:
+        b, c = torch.lerp(step, b, pole), torch.maximum(step, torch.lerp(step, c, pole))
+    over_block, state = pole[:, 0] ** length, torch.zeros(tracks)
+    starts = []
+    for b_end, c_end in zip(b.T, c.T, strict=True):
+        starts.append(state)
+        state = torch.maximum(c_end, over_block * state + b_end)
+    y, out = torch.stack(starts, dim=1), []
+    for step in x:
+        y = torch.maximum(step, torch.lerp(step, y, pole))
+        out.append(y)
+    return torch.stack(out, dim=-1).view(tracks, -1)[:, :samples]
+
+
+def impulse_response(sample_rate: int, decay_s: float = 1.2, seed: int = 0, predelay_ms: float = 0.0) -> Tensor:
+    """A room as decaying noise: (2, taps), independent channels, each with unit energy.
+
+    `decay_s` is the time to fall by 60 dB; the part above 3 kHz falls twice as fast, as air and walls make it. Nothing sounds
+    below about 150 Hz. `predelay_ms` of silence comes first.
+    """
+    taps = max(int(decay_s * sample_rate), 2)
+    noise = np.random.default_rng(seed).standard_normal((2, taps))
+    time = np.arange(taps) / sample_rate
+    pole = np.exp(-2 * np.pi * 3000 / sample_rate)
+    low = lfilter([1 - pole], [1, -pole], noise, axis=-1)
+    tail = (low + (noise - low) * 10 ** (-3 * time / decay_s)) * 10 ** (-3 * time / decay_s)
+    pole = np.exp(-2 * np.pi * 150 / sample_rate)
+    tail = lfilter([(1 + pole) / 2, -(1 + pole) / 2], [1, -pole], tail, axis=-1)
+    tail /= np.sqrt(np.square(tail).sum(-1, keepdims=True))
+    return torch.from_numpy(np.pad(tail, ((0, 0), (round(predelay_ms / 1000 * sample_rate), 0))).astype(np.float32))
+
+
+def reverb(audio: Tensor, sample_rate: int, impulse: Tensor) -> Tensor:
+    """The room alone, without the dry sound: (..., 1 or 2, samples) * (2, taps) -> (..., 2, samples), the tail cut at the end.
+
+    Each channel of a stereo track excites its own channel of the room; a mono track excites both.
+    """
+    samples = audio.shape[-1]
+    impulse = impulse[..., :samples]
+    size = next_fast_len(samples + impulse.shape[-1] - 1, real=True)
+    spectrum = torch.fft.rfft(audio, n=size) * torch.fft.rfft(impulse, n=size)
+    return torch.fft.irfft(spectrum, n=size)[..., :samples]
+
+
+def _per_track(value: Setting, audio: Tensor) -> Tensor:
+    """A setting (...) as (..., 1, 1), to stand against (..., channels, samples)."""
+    return torch.as_tensor(value, dtype=audio.dtype)[..., None, None]
+
+
+def _pole(milliseconds: Tensor, sample_rate: int) -> Tensor:
+    """Pole of a one-pole filter with that time constant; 0 ms follows at once."""
+    return torch.exp(-1000 / (milliseconds.clamp_min(1e-6) * sample_rate))

@@ -1,0 +1,137 @@
+"""What an engineer hears: levels, crest, balance and density of every track, from one spectrogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio import decibels
+
+BAND_EDGES_HZ = np.geomspace(40, 16000, 25)
+SILENCE_DB = -70.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Measurements, each a tensor (tracks,) unless another shape is given; a silent track has finite, neutral values.
+
+    level_db: gated K-weighted level in LUFS; audible: level above -70; peak_db: sample peak in dBFS; crest_db: peak against the
+    RMS of the sounding frames; tilt_db: energy of 2 to 10 kHz against 80 to 500 Hz; centroid_hz: mean frequency on a log scale;
+    presence_hz: the same within 500 to 5000 Hz; low_hz: strongest band below 160 Hz; density: share of sounding frames, 0..1;
+    width: 0 mono to 1 where the sides are as strong as the middle; bands: (tracks, 24), normalised amplitude by band.
+    """
+
+    level_db: Tensor
+    audible: Tensor
+    peak_db: Tensor
+    crest_db: Tensor
+    tilt_db: Tensor
+    centroid_hz: Tensor
+    presence_hz: Tensor
+    low_hz: Tensor
+    density: Tensor
+    width: Tensor
+    bands: Tensor
+
+    def overlap(self, one: int, other: int) -> Tensor:
+        """How much of two tracks lies in the same bands, 0 to 1 (histogram intersection)."""
+        return torch.minimum(self.bands[one], self.bands[other]).sum()
+
+
+Groups = list[tuple[Tensor, Tensor]]
+
+
+def by_width(stems: Tensor) -> Groups:
+    """Split (tracks, 2, samples) into (indices, audio (n, 1, samples)) of the tracks with equal channels and
+    (indices, audio (n, 2, samples)) of the others, so that a mono track is computed once."""
+    mono = (stems[:, 0] == stems[:, -1]).all(-1)
+    return [
+        (which.nonzero()[:, 0], stems[which, :channels]) for which, channels in ((mono, 1), (~mono, 2)) if which.any()
+    ]
+
+
+def _frames(groups: Groups, sample_rate: int) -> tuple[Tensor, Tensor]:
+    """Power spectra of 93 ms Hann frames, half overlapping: (tracks, bins, frames), and the bins in Hz.
+
+    The bins of a frame add up to the mean square of its two channels together, as BS.1770 sums them.
+    """
+    size = 2 ** round(np.log2(0.093 * sample_rate))
+    window = torch.hann_window(size)
+    hz = torch.linspace(0, sample_rate / 2, size // 2 + 1)
+    out = None
+    for index, audio in groups:
+        flat = audio.flatten(0, 1)
+        spectrum = torch.stft(flat, size, size // 2, window=window, pad_mode="constant", return_complex=True)
+        power = torch.view_as_real(spectrum).square().sum(-1).unflatten(0, audio.shape[:2]).mean(1)
+        if out is None:
+            out = power.new_empty(sum(len(index) for index, _ in groups), *power.shape[1:])
+        out[index] = power * (4 / (size * float(window.square().sum())))
+    return out, hz
+
+
+def _k_weights(hz: Tensor) -> Tensor:
+    """Power response of the K weighting of BS.1770, nearly: a high pass at 38 Hz and a shelf of 4 dB about 1.5 kHz."""
+    high_pass = (hz.square() / (hz.square() + 38.0**2)).square()
+    top, x = 10 ** (4 / 10), (hz / 1500) ** 4
+    return high_pass * (1 + top * x) / (1 + x)
+
+
+def _gated(power: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Gated level in LUFS (tracks,) and which frames passed the gates (tracks, frames); -70 where none did."""
+    frames = torch.einsum("kbt,b->kt", power, weights)
+    level = 10 * torch.log10(frames.clamp_min(1e-12)) - 0.691
+    passed = level > SILENCE_DB
+    mean = (frames * passed).sum(1) / passed.sum(1).clamp_min(1)
+    passed &= level > (10 * torch.log10(mean.clamp_min(1e-12)) - 10.691)[:, None]
+    mean = (frames * passed).sum(1) / passed.sum(1).clamp_min(1)
+    return torch.where(passed.any(1), 10 * torch.log10(mean.clamp_min(1e-12)) - 0.691, SILENCE_DB), passed
+
+
+def level(groups: Groups, sample_rate: int) -> Tensor:
+    """Gated K-weighted level of each track in LUFS: close to `audio.loudness`, from 93 ms frames instead of 400 ms blocks."""
+    power, hz = _frames(groups, sample_rate)
+    return _gated(power, _k_weights(hz))[0]
+
+
+def listen(groups: Groups, sample_rate: int) -> Heard:
+    """Measure every track of `by_width(stems)`."""
+    power, hz = _frames(groups, sample_rate)
+    level_db, passed = _gated(power, _k_weights(hz))
+    audible = level_db > SILENCE_DB
+    spectrum = torch.einsum("kbt,kt->kb", power, passed.float()) / passed.sum(1, keepdim=True).clamp_min(1) + 1e-14
+    peak, width = torch.zeros(len(spectrum)), torch.zeros(len(spectrum))
+    for index, audio in groups:
+        peak[index] = audio.abs().amax((1, 2))
+        if audio.shape[1] == 2:
+            middle, sides = (audio[:, 0] + audio[:, 1]).square().mean(-1), (audio[:, 0] - audio[:, 1]).square().mean(-1)
+            width[index] = (sides / (middle + 1e-12)).clamp(0, 1)
+    peak_db = decibels(peak.clamp_min(1e-4))
+    rms_db = 10 * torch.log10(spectrum.sum(1) / 2)
+
+    def energy(low: float, high: float) -> Tensor:
+        return (spectrum * ((hz >= low) & (hz < high))).sum(1)
+
+    def mean_hz(low: float, high: float) -> Tensor:
+        inside = (hz >= low) & (hz < high)
+        part = spectrum[:, inside]
+        return torch.exp((part * hz[inside].log()).sum(1) / part.sum(1))
+
+    band_of = torch.bucketize(hz, torch.tensor(BAND_EDGES_HZ, dtype=hz.dtype))
+    bands = torch.zeros(len(spectrum), len(BAND_EDGES_HZ) + 1).index_add_(1, band_of, spectrum)[:, 1:-1].sqrt()
+    centres = torch.tensor(np.sqrt(BAND_EDGES_HZ[1:] * BAND_EDGES_HZ[:-1]), dtype=torch.float32)
+    return Heard(
+        level_db=level_db,
+        audible=audible,
+        peak_db=peak_db,
+        crest_db=(peak_db - rms_db).clamp(3, 30),
+        tilt_db=10 * torch.log10(energy(2000, 10000) / energy(80, 500)),
+        centroid_hz=mean_hz(40, 16000),
+        presence_hz=mean_hz(500, 5000),
+        low_hz=centres[bands[:, centres < 160].argmax(1)],
+        density=passed.float().mean(1),
+        width=width,
+        bands=bands / bands.sum(1, keepdim=True),
+    )
