@@ -40,19 +40,6 @@ class Decision:
     fine_phase: Tensor  # (B, N, 2, T, F) radians
     kl: list[Tensor]  # of each TFR layer, (B, N, tokens, latent) in nats
 
-    def frames(self, start: int, stop: int) -> "Decision":
-        """The same decision for the frames from ``start`` to ``stop`` only."""
-        cut = slice(start, stop)
-        return Decision(
-            self.gain[:, :, cut],
-            self.pan[:, :, cut],
-            self.bands[:, :, cut],
-            self.send[:, :, cut],
-            self.fine_gain[:, :, :, cut],
-            self.fine_phase[:, :, :, cut],
-            self.kl,
-        )
-
 
 def pan_gains(pan: Tensor) -> Tensor:
     """Constant-power law, unity at the centre: (...) in -1..1 -> (..., 2) amplitude ratios √2 cos and √2 sin of π(1 + p)/4."""
@@ -82,7 +69,7 @@ def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> 
 
 
 class CoarseHead(nn.Module):
-    """Decoder tokens -> console settings: fader, pan, broad bands, reverb send."""
+    """Decoder tokens -> console settings at frame rate: fader, pan, broad bands, reverb send."""
 
     def __init__(self, d_model: int, bands: int):
         super().__init__()
@@ -90,9 +77,9 @@ class CoarseHead(nn.Module):
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, h: Tensor, frames: int, mels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """h (B, N, tokens, d_model) -> gain, pan, send (B, N, frames) and bands (B, N, frames, mels), as in Decision."""
-        settings = _resize(self.out(h), frames)
+    def forward(self, h: Tensor, frames: int, wanted: slice, mels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """h (B, N, tokens, d_model) for ``frames`` frames -> of those wanted, gain, pan, send (B, N, T), bands (B, N, T, mels)."""
+        settings = _resize(self.out(h), frames)[:, :, wanted]
         gain = GAIN_RANGE * torch.tanh(settings[..., 0] / GAIN_RANGE)
         pan = torch.tanh(settings[..., 1])
         send = functional.softplus(settings[..., 2] - 3)  # starts at 0.05: -26 dB
@@ -105,23 +92,30 @@ class CoarseHead(nn.Module):
 class FineHead(nn.Module):
     """Frame by frame: what the coarse head's broad strokes miss, a gain and a phase change for each channel and mel band."""
 
+    REACH = 2  # frames on each side that a convolution sees
+
     def __init__(self, mels: int, d_model: int, width: int):
         super().__init__()
-        self.from_spectrum = nn.Conv1d(mels, width, 5, padding=2)
-        self.from_coarse = nn.Conv1d(mels, width, 1)
+        kernel = 2 * self.REACH + 1
+        self.from_spectrum = nn.Conv1d(mels, width, kernel)
         self.from_tokens = nn.Linear(d_model, width)
-        self.refine = nn.Conv1d(width, width, 5, padding=2)
-        self.out = nn.Conv1d(width, 4 * mels, 1)
+        self.from_coarse = nn.Linear(mels, width)
+        self.refine = nn.Conv1d(width, width, kernel)
+        self.out = nn.Linear(width, 4 * mels)
         nn.init.zeros_(self.out.weight)  # the refinement starts at nothing
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, log_mel: Tensor, h: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """log_mel and coarse gain (B, N, T, F), tokens h (B, N, tokens, d_model) -> gain and phase (B, N, 2, T, F)."""
+    def forward(self, log_mel: Tensor, h: Tensor, coarse: Tensor, wanted: slice) -> tuple[Tensor, Tensor]:
+        """log_mel (B, N, frames, F), tokens h (B, N, tokens, d_model), coarse gain (B, N, T, F) of the T wanted frames
+        -> gain and phase (B, N, 2, T, F) of the wanted frames."""
         batch, tracks, frames, mels = log_mel.shape
-        x = self.from_spectrum(log_mel.flatten(0, 1).mT) + self.from_coarse(coarse.flatten(0, 1).mT)
-        x = functional.gelu(x + _resize(self.from_tokens(h), frames).flatten(0, 1).mT)
-        x = self.out(x + functional.gelu(self.refine(x)))
-        gain, phase = x.reshape(batch, tracks, 2, 2, mels, frames).mT.unbind(2)
+        tokens = _resize(self.from_tokens(h), frames)[:, :, wanted] + self.from_coarse(coarse)
+        margin = 2 * self.REACH
+        around = functional.pad(log_mel, (0, 0, margin, margin))[:, :, wanted.start : wanted.stop + 2 * margin]
+        x = self.from_spectrum(around.flatten(0, 1).mT)  # (B * N, width, T + 2 REACH)
+        x = x[..., self.REACH : -self.REACH] + self.refine(functional.gelu(x))
+        x = self.out(functional.gelu(x.mT.unflatten(0, (batch, tracks)) + tokens))
+        gain, phase = x.unflatten(-1, (2, 2, mels)).movedim(2, 4).unbind(2)
         return BAND_RANGE * torch.tanh(gain / BAND_RANGE), PHASE_RANGE * torch.tanh(phase / PHASE_RANGE)
 
 
@@ -150,6 +144,7 @@ class Generator(nn.Module):
         style: Tensor,
         z: Tensor,
         present: Tensor,
+        wanted: slice | None = None,
         noise: torch.Generator | None = None,
     ) -> Decision:
         """Listen to all tracks and decide what each shall become.
@@ -160,9 +155,11 @@ class Generator(nn.Module):
             style: (B,) indices into STYLES.
             z: noise (B, z), standard normal.
             present: (B, N) bool, False for silent or padded tracks, which nobody hears.
+            wanted: the frames to decide for, all if None. All are listened to; the heads work on the wanted ones only.
             noise: source of the β-VAE modules' samples in training.
         """
         frames, mels = log_mel.shape[-2:]
+        wanted = wanted or slice(0, frames)
         log_mel = (log_mel + 4) / 4  # about -2 (silence) to 2
         tokens = self.embed(log_mel)
         memory, encoder_kl = self.encoder(self.position(tokens, roles), present, noise)
@@ -171,8 +168,8 @@ class Generator(nn.Module):
         sequence = self.position(torch.cat([start, tokens], dim=2), roles)
         h, decoder_kl = self.decoder(sequence, memory, present, noise)
         h = h[:, :, 1:]
-        gain, pan, send, bands = self.coarse(h, frames, mels)
-        fine_gain, fine_phase = self.fine(log_mel, h, gain[..., None] + bands)
+        gain, pan, send, bands = self.coarse(h, frames, wanted, mels)
+        fine_gain, fine_phase = self.fine(log_mel, h, gain[..., None] + bands, wanted)
         return Decision(gain, pan, bands, send, fine_gain, fine_phase, encoder_kl + decoder_kl)
 
     def save(self, path: str | Path, card: dict) -> None:

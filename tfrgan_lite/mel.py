@@ -60,7 +60,7 @@ class LogMel(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Waveform (..., samples) -> X (..., T, F), T = ceil(samples / hop)."""
-        return self.of_power(self.stft(audio).abs().square())
+        return self.of_power(torch.view_as_real(self.stft(audio)).square().sum(-1))
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,119 @@
+"""The command line: mix, train, evaluate."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from .config import PRESETS
+from .config import preset as preset_called
+from .errors import UserError
+from .labels import STYLES
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(no_args_is_help=False)
+def cli() -> None:
+    """TFR-GAN lite: mix a folder of stems, train a generator, measure it."""
+
+
+@cli.command()
+@click.argument("stems", type=FOLDER)
+@click.option("--style", required=True, help=f"One of {', '.join(STYLES)}.")
+@click.option("--out", required=True, type=FOLDER, help="File of the mix; its suffix sets the format.")
+@click.option("--seed", default=0, show_default=True, help="Another seed is another take.")
+@click.option("--stems-out", type=FOLDER, help="Folder for the wet stems, one WAV a track.")
+@click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+def mix(stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, weights: Path | None, force: bool) -> None:
+    """Mix the folder STEMS: WAV, FLAC, MP3, OGG or AIFF, one file a track, named by what plays (drums.wav, lead vocal.mp3)."""
+    from .audio import ensure_writable, write_audio
+    from .generator import Generator
+    from .labels import style_index
+    from .mix import mix_song
+    from .studio.folder import read_folder
+
+    style_index(style)
+    ensure_writable(out, force)
+    generator = Generator.from_pretrained(weights) if weights else None
+    song = read_folder(stems, style)
+    targets = [stems_out / f"{name}.wav" for name in song.names] if stems_out else []
+    if stems_out and not stems_out.exists():
+        stems_out.mkdir(parents=True)
+    for target in targets:
+        ensure_writable(target, force)
+    mixed, wet = mix_song(song.stems, song.sample_rate, style, seed, song.roles, generator)
+    for target, stem in zip(targets, wet, strict=bool(targets)):
+        write_audio(target, stem, song.sample_rate, force)
+    write_audio(out, mixed, song.sample_rate, force)
+    tracks = ", ".join(f"{name} ({role})" for name, role in zip(song.names, song.roles, strict=True))
+    click.echo(f"{out}: {mixed.shape[-1] / song.sample_rate:.1f} s at {song.sample_rate} Hz from {tracks}")
+
+
+@cli.command()
+@click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}; else TFRGAN_PRESET, else by device.")
+@click.option("--out", required=True, type=FOLDER, help="Folder for the checkpoint and the trained generator.")
+@click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
+@click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
+def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
+    """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came about."""
+    from .evaluate import evaluate as measure
+    from .train import train as run
+
+    config = preset_called(name, seed=seed)
+    trainer = run(config, out, resume)
+    results = measure(trainer.generator, config)
+    trainer.generator.save(out / "generator.safetensors", {**results, "steps": trainer.step})
+    click.echo(_table(results))
+    click.echo(f"{out / 'generator.safetensors'}: trained for {trainer.step} steps")
+
+
+@cli.command()
+@click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}: whose held-out songs.")
+@click.option("--out", required=True, type=FOLDER, help="JSON file for the measurements.")
+@click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> None:
+    """Measure a trained generator, rules and engineers on held-out songs; write the numbers with their provenance."""
+    from .evaluate import evaluate as measure
+    from .files import written_whole
+    from .generator import WEIGHTS, Generator
+
+    config = preset_called(name)
+    if out.exists() and not force:
+        raise UserError(f"{out}: exists already; choose another name or pass --force to replace it")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: the folder {out.parent} does not exist; create it or choose another")
+    results = measure(Generator.from_pretrained(weights or WEIGHTS), config)
+    with written_whole(out) as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n")
+    click.echo(_table(results))
+
+
+def _table(results: dict) -> str:
+    """Markdown: each system's distance to the engineers in dB, mean and 95 % interval over songs."""
+    lines = ["| system | loudness matched, dB | as it is, dB |", "|---|---|---|"]
+    for name, row in results["systems"].items():
+        cells = [f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in (row["matched_db"], row["as_is_db"])]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command line. What a user can mend is said in one line on standard error, exit code 2."""
+    try:
+        sys.exit(cli.main(prog_name="tfrgan_lite", standalone_mode=False))
+    except UserError as error:
+        message = str(error)
+    except click.ClickException as error:
+        message = error.format_message()
+    except (click.Abort, KeyboardInterrupt):
+        message = "stopped"
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Songs of the studio as training batches: rendered once, in parallel, then cut at random. Chapter 12."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from joblib import Parallel, cpu_count, delayed
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
+
+from .config import Preset
+from .discriminator import mid_side
+from .labels import STYLES, style_index
+from .prepare import hear, log_mel_of, spectrum_to_log_mel, track_log_mel
+from .studio import Engineered, Song, engineer, song
+
+HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0
+MARGIN = 2  # frames rendered on both sides of those compared, so that no window is cut off
+
+
+def studio_songs(preset: Preset, held_out: bool = False, progress: bool = True) -> Iterator[tuple[Song, list[Engineered]]]:
+    """The preset's songs, each with its engineers' mixes, rendered on all cores. Styles take turns.
+
+    Args:
+        held_out: the songs for judging in place of those for training; no seed is in both.
+    """
+    count = preset.held_out if held_out else preset.songs
+    first = HELD_OUT if held_out else preset.seed * 10_000
+    jobs = (delayed(_render)(first + i, STYLES[i % len(STYLES)], preset) for i in range(count))
+    rendered = Parallel(n_jobs=min(cpu_count(), 8), return_as="generator")(jobs)
+    yield from tqdm(rendered, "rendering songs", count, disable=not progress, unit="song")
+
+
+def _render(seed: int, style: str, preset: Preset) -> tuple[Song, list[Engineered]]:
+    torch.set_num_threads(1)  # one song a core
+    raw = song(seed, style, preset.seconds)
+    return raw, [engineer(raw, 1000 * seed + e) for e in range(preset.engineers)]
+
+
+def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Complex stereo spectra (..., 2, T, K) -> log-mel of left, right, mid, side (..., 4, T, F)."""
+    return spectrum_to_log_mel(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
+
+
+def leans_right(mix: Tensor) -> bool:
+    """Whether the right channel of a mix (2, samples) holds more energy than the left.
+
+    Left and right are a symmetry of mixing. It is taken out of the network: in training every mix that leans right is
+    mirrored, with its stems; in use a coin decides whether to mirror the result.
+    """
+    energy = mix.square().sum(-1)
+    return bool(energy[1] > energy[0])
+
+
+@dataclass
+class Lesson:
+    """One song and one engineer's mix of it, mirrored if it leaned right; spectra and audio in half precision."""
+
+    log_mel: Tensor  # (N, T, F) of the level-normalised dry tracks
+    dry: Tensor  # (N, 2, samples)
+    reverb: Tensor  # (N, 2, samples)
+    mix_log_mel: Tensor  # (4, T, F) left, right, mid, side
+    stems_log_mel: Tensor  # (N, 2, T, F)
+    roles: Tensor  # (N,)
+    present: Tensor  # (N,)
+    style: int
+
+
+def lessons(raw: Song, mixes: list[Engineered], mels: int) -> list[Lesson]:
+    """A song with its engineers' mixes -> one lesson for each mix. The lessons share what they have in common."""
+    heard = hear(raw.stems, raw.sample_rate, raw.roles)
+    log_mel = track_log_mel(heard.dry, raw.sample_rate, mels).half()
+    dry, wet = heard.dry.half(), heard.reverb.half()
+    stft = log_mel_of(raw.sample_rate, mels).stft
+    made = []
+    for mixed in mixes:
+        mirrored = leans_right(mixed.mix)
+        stems = mixed.wet_stems.flip(-2) if mirrored else mixed.wet_stems
+        spectra = stft(stems)
+        made.append(
+            Lesson(
+                log_mel,
+                dry.flip(-2) if mirrored and not torch.equal(dry, dry.flip(-2)) else dry,
+                wet,
+                stereo_log_mel(spectra.sum(0), raw.sample_rate, mels).half(),
+                spectrum_to_log_mel(spectra, raw.sample_rate, mels).half(),
+                heard.roles,
+                heard.present,
+                style_index(raw.style),
+            )
+        )
+    return made
+
+
+@dataclass
+class Batch:
+    """B songs of up to N tracks; the frames to compare start ``offset`` frames into the window."""
+
+    log_mel: Tensor  # (B, N, T, F) of the dry tracks
+    dry: Tensor  # (B, N, 2, samples) of the frames to compare, with a margin
+    reverb: Tensor  # (B, N, 2, samples)
+    mix_log_mel: Tensor  # (B, 4, loss frames, F)
+    stems_log_mel: Tensor  # (B, N, 2, loss frames, F)
+    roles: Tensor  # (B, N)
+    present: Tensor  # (B, N)
+    style: Tensor  # (B,)
+    offset: int
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device, in single precision."""
+        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return Batch(**{k: v.float() if isinstance(v, Tensor) and v.dtype == torch.half else v for k, v in moved.items()})
+
+
+class LessonSet:
+    """All lessons of a preset in memory, and the batch of any step: a function of the seed and the step alone."""
+
+    SAMPLE_RATE = 44100
+
+    def __init__(self, preset: Preset, progress: bool = True):
+        self.preset = preset
+        mels = preset.architecture.mels
+        self.lessons = [one for raw, mixes in studio_songs(preset, progress=progress) for one in lessons(raw, mixes, mels)]
+        self.hop = log_mel_of(self.SAMPLE_RATE, mels).stft.hop_length
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step. The same preset and step give the same batch, so that a resumed run sees what it would have seen."""
+        p, rng = self.preset, np.random.default_rng((self.preset.seed, step))
+        chosen = [self.lessons[i] for i in rng.choice(len(self.lessons), p.batch, replace=len(self.lessons) < p.batch)]
+        offset = int(rng.integers(0, p.architecture.frames - p.loss_frames + 1))
+        rows = [self._cut(lesson, offset, rng) for lesson in chosen]
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        padded = {key: pad_sequence(column, batch_first=True) for key, column in columns.items() if key != "mix_log_mel"}
+        style = torch.tensor([lesson.style for lesson in chosen])
+        return Batch(mix_log_mel=torch.stack(columns["mix_log_mel"]), style=style, offset=offset, **padded)
+
+    def _cut(self, lesson: Lesson, offset: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        window, count = self.preset.architecture.frames, self.preset.loss_frames
+        start = int(rng.integers(0, max(1, lesson.log_mel.shape[1] - window + 1)))
+        first = start + offset
+        return {
+            "log_mel": lesson.log_mel[:, start : start + window],
+            "dry": self._samples(lesson.dry, first, count),
+            "reverb": self._samples(lesson.reverb, first, count),
+            "mix_log_mel": lesson.mix_log_mel[:, first : first + count],
+            "stems_log_mel": lesson.stems_log_mel[:, :, first : first + count],
+            "roles": lesson.roles,
+            "present": lesson.present,
+        }
+
+    def _samples(self, audio: Tensor, first: int, count: int) -> Tensor:
+        """The samples under ``count`` frames from ``first`` on, and under MARGIN frames on each side; silence outside the song."""
+        start, stop = (first - MARGIN) * self.hop, (first + count + MARGIN) * self.hop
+        inside = audio[..., max(0, start) : min(stop, audio.shape[-1])]
+        return functional.pad(inside, (max(0, -start), max(0, stop - audio.shape[-1])))

@@ -1,0 +1,208 @@
+"""The training loop of G and D: alternating steps, a history, checkpoints that resume exactly. Chapter 12."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .beta_vae import active_units
+from .config import Preset
+from .data import MARGIN, Batch, LessonSet, stereo_log_mel
+from .discriminator import build_discriminator, mid_side
+from .errors import UserError
+from .files import written_whole
+from .generator import Decision, Generator, render
+from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
+from .mel import mel_to_bins
+from .prepare import log_mel_of, spectrum_to_log_mel
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+class Trainer:
+    """G, D, their optimisers and the loss, for one preset.
+
+    Everything random in step k is drawn from a source seeded with the preset's seed and k, so a run that is stopped and
+    resumed takes the same steps as one that was not, bit for bit on a CPU.
+
+    Attributes:
+        generator, discriminator: the two players.
+        step: number of steps done.
+        history: one dict of floats for each step done.
+    """
+
+    def __init__(self, preset: Preset, lessons: LessonSet):
+        self.preset, self.lessons = preset, lessons
+        a = preset.architecture
+        self.accelerator = Accelerator()
+        self.device = self.accelerator.device
+        with torch.random.fork_rng():
+            torch.manual_seed(preset.seed)
+            self.generator = Generator(a)
+            self.discriminator = build_discriminator(preset.discriminator, preset.loss_frames, a.mels)
+        self.optimisers = {
+            "generator": torch.optim.AdamW(self.generator.parameters(), preset.learning_rate, betas=(0.9, 0.99)),
+            "discriminator": torch.optim.AdamW(
+                self.discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)
+            ),
+        }
+        self.g, self.d, self.g_optimiser, self.d_optimiser = self.accelerator.prepare(
+            self.generator, self.discriminator, *self.optimisers.values()
+        )
+        self.d_loss, self.g_loss = ADVERSARIAL[preset.adversarial]
+        self.stft = log_mel_of(lessons.SAMPLE_RATE, a.mels).stft.to(self.device)
+        self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
+        self.step, self.history = 0, []
+
+    def fit(self, steps: int | None = None, progress: bool = True, after_step: Callable[["Trainer"], None] | None = None) -> None:
+        """Train up to ``steps`` steps in all (the preset's, if None), calling ``after_step`` after each.
+
+        Raises UserError if a loss is no longer finite.
+        """
+        steps = self.preset.steps if steps is None else steps
+        with tqdm(range(self.step, steps), "training", steps, initial=self.step, disable=not progress, unit="step") as bar:
+            for _ in bar:
+                self.history.append(self.train_step())
+                self.step += 1
+                bar.set_postfix({key: f"{self.history[-1][key]:.3f}" for key in ("mix", "kl")}, refresh=False)
+                if after_step:
+                    after_step(self)
+
+    def train_step(self) -> dict[str, float]:
+        """One step of D, once it is heard, and one of G. Returns the terms of the loss, unweighted."""
+        p, k = self.preset, self.step
+        noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
+        batch = self.lessons.batch(k).to(self.device)
+        self._set_rates(k)
+        decision, wet = self._mix(batch, noise)
+        mix = stereo_log_mel(wet.sum(1), self.lessons.SAMPLE_RATE, p.architecture.mels)
+        stems = spectrum_to_log_mel(wet, self.lessons.SAMPLE_RATE, p.architecture.mels)
+        terms = {
+            "mix": log_mel_l1(mix, batch.mix_log_mel),
+            "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present),
+            "kl": kl_per_token(decision.kl, batch.present),
+        }
+        loss = p.mix_weight * terms["mix"] + p.stems_weight * terms["stems"] + p.beta * terms["kl"]
+        weight = self._adversarial_weight(k)
+        if weight > 0:
+            real, fake = batch.mix_log_mel[:, 2:], mix[:, 2:]
+            terms |= self._discriminator_step(real, fake.detach(), batch.style)
+            terms["adversarial"] = self.g_loss(self.d(fake, batch.style))
+            loss = loss + weight * terms["adversarial"]
+        if not torch.isfinite(loss):
+            raise UserError(f"training: the loss is not finite at step {k}; lower learning_rate and resume")
+        self.g_optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        terms["gradient"] = self.accelerator.clip_grad_norm_(self.g.parameters(), 1.0)
+        self.g_optimiser.step()
+        terms["active"] = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
+        return {key: float(torch.as_tensor(value).detach()) for key, value in terms.items()}
+
+    def _mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor]:
+        """G's decision and the wet spectra (B, N, 2, loss frames, K) of a batch, with fresh noise z."""
+        z = torch.randn(len(batch.style), self.preset.architecture.z, generator=noise, device=self.device)
+        compared = slice(batch.offset, batch.offset + self.preset.loss_frames)
+        with self.accelerator.autocast():
+            decision = self.g(batch.log_mel, batch.roles, batch.style, z, batch.present, compared, noise)
+        dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
+        return decision, render(decision, dry, reverb, self.to_bins)
+
+    def _discriminator_step(self, real: Tensor, fake: Tensor, style: Tensor) -> dict[str, Tensor]:
+        real = real.requires_grad_()
+        real_logits, fake_logits = self.d(real, style), self.d(fake, style)
+        penalty = gradient_penalty(real_logits, real) if self.preset.gradient_penalty else real_logits.new_zeros(())
+        loss = self.d_loss(real_logits, fake_logits)
+        self.d_optimiser.zero_grad()
+        self.accelerator.backward(loss + self.preset.gradient_penalty * penalty)
+        self.d_optimiser.step()
+        accuracy = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
+        return {"discriminator": loss, "penalty": penalty, "accuracy": accuracy}
+
+    def _adversarial_weight(self, k: int) -> float:
+        """Zero at first, then a ramp as long as the wait, then the preset's weight."""
+        wait = self.preset.adversarial_from * self.preset.steps
+        return self.preset.adversarial_weight * min(1.0, max(0.0, (k - wait) / max(1.0, wait)))
+
+    def _set_rates(self, k: int) -> None:
+        """Linear warm-up, then a cosine down to a hundredth, as a function of the step alone."""
+        p = self.preset
+        warm = min(1.0, (k + 1) / p.warm_up)
+        cosine = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * min(1.0, k / p.steps))).item())
+        for optimiser, rate in ((self.g_optimiser, p.learning_rate), (self.d_optimiser, p.discriminator_rate)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * warm * max(0.01, cosine)
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint: weights, optimiser states, step, history and preset in one safetensors file, whole or not at all."""
+        tensors = {}
+        for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
+            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+            for index, state in self.optimisers[name].state_dict()["state"].items():
+                tensors |= {f"optimiser.{name}.{index}.{key}": value for key, value in state.items()}
+        metadata = {"preset": json.dumps(asdict(self.preset)), "history": json.dumps(self.history)}
+        with written_whole(folder / CHECKPOINT) as temporary:
+            tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+            safetensors.torch.save_file(tensors, temporary, metadata)
+
+    def load(self, folder: Path) -> None:
+        """Continue from the checkpoint in ``folder``.
+
+        Raises UserError if there is none, it is damaged, or it is of another preset.
+        """
+        path = folder / CHECKPOINT
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata()
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
+        stored, current = json.loads(metadata["preset"]), json.loads(json.dumps(asdict(self.preset)))
+        for field in fields(Preset):
+            if stored.get(field.name) != current[field.name]:
+                raise UserError(f"{path}: was trained with another {field.name}; resume with the same preset")
+        for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
+            module.load_state_dict(_under(tensors, f"{name}."))
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _under(tensors, f"optimiser.{name}.").items():
+                index, entry = key.split(".")
+                state.setdefault(int(index), {})[entry] = value
+            optimiser = self.optimisers[name]
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        self.history = json.loads(metadata["history"])
+        self.step = len(self.history)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def train(preset: Preset, out: str | Path, resume: bool = False, progress: bool = True) -> Trainer:
+    """Render the preset's songs, train G and D on them, and leave ``checkpoint.safetensors`` in the folder ``out``.
+
+    Raises UserError if ``out`` already holds a checkpoint and ``resume`` is not set, or cannot be written to.
+    """
+    out = Path(out)
+    if (out / CHECKPOINT).exists() and not resume:
+        raise UserError(f"{out}: holds a checkpoint already; pass --resume to continue it, or choose another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be made ({error.strerror}); choose another folder") from error
+    trainer = Trainer(preset, LessonSet(preset, progress))
+    if resume:
+        trainer.load(out)
+
+    def checkpoint(trainer: Trainer) -> None:
+        if trainer.step % preset.checkpoint_every == 0 or trainer.step == preset.steps:
+            trainer.save(out)
+
+    trainer.fit(progress=progress, after_step=checkpoint)
+    trainer.generator.eval()
+    return trainer
