@@ -8,13 +8,15 @@ KINDS = ("full", "local", "linear")
 
 
 class MultiHeadAttention(nn.Module):
-    """softmax(Q Kᵀ / sqrt(d_k)) V in ``heads`` subspaces of width d_k = d_model / heads (Vaswani et al. 2017, equation 1).
+    """softmax(Q Kᵀ / sqrt(d_k)) V in ``heads`` subspaces of width d_k = d_model / heads.
+
+    Source: Vaswani et al. 2017, equation 1.
 
     Args:
         d_model: width of a token, a multiple of ``heads``.
         heads: number of heads.
-        kind: "full"; "local", where a query sees keys at most ``window`` positions away; or "linear", with the feature map
-            elu(x) + 1 in place of the softmax and cost linear in length (Katharopoulos et al. 2020).
+        kind: "full"; "local", where a query sees keys at most ``window`` positions away; or "linear", with the feature
+            map elu(x) + 1 in place of the softmax and cost linear in length (Katharopoulos et al. 2020).
         window: reach of local attention in positions.
     """
 
@@ -30,13 +32,15 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(d_model, d_model)
         self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
         """Attend from x to memory.
 
         Args:
             x: queries (batch, T, d_model).
             memory: keys and values (batch, S, d_model); x itself if None.
-            mask: bool (batch, S), True where a key may be seen. A query that may see no key at all gets the value bias alone.
+            mask: bool (batch, S), True where a key may be seen. A query that may see no key gets the output bias alone.
             causal: query t sees keys 0 to t only.
 
         Returns:
@@ -48,13 +52,20 @@ class MultiHeadAttention(nn.Module):
         y = attend(q, k, v, mask, causal)
         return self.out(y.transpose(1, 2).flatten(2))
 
-    def weights(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """The attention map (batch, heads, T, S) of ``full`` and ``local`` attention, for looking at; each row sums to 1."""
+    def weights(
+        self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
+        """The attention map (batch, heads, T, S) of ``full`` and ``local`` attention, for looking at.
+
+        Each row sums to 1, or is 0 where its query may see no key.
+        """
         memory = x if memory is None else memory
         q, k = self._split(self.query(x)), self._split(self.key(memory))
         score = q @ k.mT / q.shape[-1] ** 0.5
         allowed = self._allowed(q, k, mask, causal)
-        return (score if allowed is None else score.masked_fill(~allowed, -torch.inf)).softmax(-1)
+        if allowed is None:
+            return score.softmax(-1)
+        return score.masked_fill(~allowed, -torch.inf).softmax(-1).masked_fill(~allowed.any(-1, keepdim=True), 0.0)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (batch, heads, T, d_k)

@@ -1,0 +1,1 @@
+"""How a mix and a latent code are judged. Beside the model: nothing here imports it."""
