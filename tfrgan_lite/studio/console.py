@@ -15,6 +15,7 @@ from torch import Tensor
 from ..audio import amplitude, decibels
 
 Setting = float | Tensor
+NEPER = float(np.log(10) / 20)  # decibels to natural log: exp is several times faster than a power of 10
 
 
 def gain(audio: Tensor, sample_rate: int, gain_db: Setting) -> Tensor:
@@ -29,7 +30,7 @@ def pan(audio: Tensor, sample_rate: int, position: Setting) -> Tensor:
     mono track keeps its power wherever it stands and a channel at a side gains 3 dB. On a stereo track it acts as balance.
     """
     angle = (_per_track(position, audio).clamp(-1, 1) + 1) * (torch.pi / 4)
-    return audio * torch.cat([angle.cos(), angle.sin()], dim=-2) * 2**0.5
+    return audio * (torch.cat([angle.cos(), angle.sin()], dim=-2) * 2**0.5)
 
 
 def biquads(
@@ -112,7 +113,7 @@ def compress(
     for track, pole in zip(held, attack.tolist(), strict=True):
         track[:] = lfilter(np.float32([1 - pole]), np.float32([1, -pole]), track)
     reduction = torch.from_numpy(held).reshape(over.shape)[..., None, :]
-    return audio * amplitude(_per_track(makeup_db, audio) - reduction)
+    return audio * torch.exp((_per_track(makeup_db, audio) - reduction) * NEPER)
 
 
 def _hold(x: Tensor, pole: Tensor) -> Tensor:
@@ -167,9 +168,13 @@ def reverb(audio: Tensor, sample_rate: int, impulse: Tensor) -> Tensor:
     """
     samples = audio.shape[-1]
     impulse = impulse[..., :samples]
-    size = next_fast_len(samples + impulse.shape[-1] - 1, real=True)
-    spectrum = torch.fft.rfft(audio, n=size) * torch.fft.rfft(impulse, n=size)
-    return torch.fft.irfft(spectrum, n=size)[..., :samples]
+    # A multiple of 1024: FFT libraries are several times slower at lengths such as powers of 3.
+    size = 1024 * next_fast_len(-(-(samples + impulse.shape[-1] - 1) // 1024), real=True)
+    room = torch.fft.rfft(impulse, n=size)
+    tracks = audio.reshape(-1, *audio.shape[-2:])
+    # Track by track, so that the spectra stay in the cache.
+    wet = [torch.fft.irfft(torch.fft.rfft(track, n=size) * room, n=size)[..., :samples] for track in tracks]
+    return torch.stack(wet).reshape(*audio.shape[:-2], 2, samples)
 
 
 def _per_track(value: Setting, audio: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ SILENCE_DB = -70.0
 class Heard:
     """Measurements, each a tensor (tracks,) unless another shape is given; a silent track has finite, neutral values.
 
-    level_db: gated K-weighted level in LUFS; audible: level above -70; peak_db: sample peak in dBFS; crest_db: peak against the
+    level_db: K-weighted level of the sounding frames in LUFS; audible: level above -70; peak_db: sample peak in dBFS; crest_db: peak against the
     RMS of the sounding frames; tilt_db: energy of 2 to 10 kHz against 80 to 500 Hz; centroid_hz: mean frequency on a log scale;
     presence_hz: the same within 500 to 5000 Hz; low_hz: strongest band below 160 Hz; density: share of sounding frames, 0..1;
     width: 0 mono to 1 where the sides are as strong as the middle; bands: (tracks, 24), normalised amplitude by band.
@@ -53,22 +53,24 @@ def by_width(stems: Tensor) -> Groups:
     ]
 
 
-def _frames(groups: Groups, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Power spectra of 93 ms Hann frames, half overlapping: (tracks, bins, frames), and the bins in Hz.
+def _frames(groups: Groups, sample_rate: int, overlap: bool = True) -> tuple[Tensor, Tensor]:
+    """Power spectra of 93 ms frames: (tracks, frames, bins), and the bins in Hz.
 
-    The bins of a frame add up to the mean square of its two channels together, as BS.1770 sums them.
+    Hann windows, half overlapping; or, twice as fast and enough for a level, plain frames side by side. The bins of a frame
+    add up to the mean square of its two channels together, as BS.1770 sums them.
     """
     size = 2 ** round(np.log2(0.093 * sample_rate))
-    window = torch.hann_window(size)
+    window, hop = (torch.hann_window(size), size // 2) if overlap else (torch.ones(size), size)
     hz = torch.linspace(0, sample_rate / 2, size // 2 + 1)
-    out = None
+    samples = groups[0][1].shape[-1]
+    frames = max(-(-samples // hop), 1)
+    out = torch.empty(sum(len(index) for index, _ in groups), frames, len(hz))
     for index, audio in groups:
-        flat = audio.flatten(0, 1)
-        spectrum = torch.stft(flat, size, size // 2, window=window, pad_mode="constant", return_complex=True)
-        power = torch.view_as_real(spectrum).square().sum(-1).unflatten(0, audio.shape[:2]).mean(1)
-        if out is None:
-            out = power.new_empty(sum(len(index) for index, _ in groups), *power.shape[1:])
-        out[index] = power * (4 / (size * float(window.square().sum())))
+        audio = torch.nn.functional.pad(audio, (0, (frames - 1) * hop + size - samples))
+        spectrum = torch.fft.rfft(audio.unfold(-1, size, hop) * window)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        power = power[:, 0] * 2 if audio.shape[1] == 1 else power.sum(1)
+        out[index] = power.mul_(2 / (size * float(window.square().sum())))
     return out, hz
 
 
@@ -79,29 +81,38 @@ def _k_weights(hz: Tensor) -> Tensor:
     return high_pass * (1 + top * x) / (1 + x)
 
 
-def _gated(power: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Gated level in LUFS (tracks,) and which frames passed the gates (tracks, frames); -70 where none did."""
-    frames = torch.einsum("kbt,b->kt", power, weights)
-    level = 10 * torch.log10(frames.clamp_min(1e-12)) - 0.691
-    passed = level > SILENCE_DB
-    mean = (frames * passed).sum(1) / passed.sum(1).clamp_min(1)
-    passed &= level > (10 * torch.log10(mean.clamp_min(1e-12)) - 10.691)[:, None]
-    mean = (frames * passed).sum(1) / passed.sum(1).clamp_min(1)
-    return torch.where(passed.any(1), 10 * torch.log10(mean.clamp_min(1e-12)) - 0.691, SILENCE_DB), passed
+def _to_lufs(power: Tensor) -> Tensor:
+    return 10 * torch.log10(power.clamp_min(1e-12)) - 0.691
+
+
+def _gated(power: Tensor) -> tuple[Tensor, Tensor]:
+    """Level in LUFS (tracks,) of K-weighted powers (tracks, blocks), and which blocks passed the two gates of BS.1770."""
+    lufs = _to_lufs(power)
+    passed = lufs > SILENCE_DB
+    mean = (power * passed).sum(1) / passed.sum(1).clamp_min(1)
+    passed &= lufs > (_to_lufs(mean) - 10)[:, None]
+    mean = (power * passed).sum(1) / passed.sum(1).clamp_min(1)
+    return torch.where(passed.any(1), _to_lufs(mean), SILENCE_DB), passed
 
 
 def level(groups: Groups, sample_rate: int) -> Tensor:
-    """Gated K-weighted level of each track in LUFS: close to `audio.loudness`, from 93 ms frames instead of 400 ms blocks."""
-    power, hz = _frames(groups, sample_rate)
-    return _gated(power, _k_weights(hz))[0]
+    """Integrated loudness of each track in LUFS, (tracks,): within 0.5 LU of `audio.loudness`, and much faster.
+
+    The K weighting is applied to spectra, and the blocks of 370 ms are means of four frames.
+    """
+    power, hz = _frames(groups, sample_rate, overlap=False)
+    blocks = power @ _k_weights(hz)
+    if blocks.shape[1] > 4:
+        blocks = torch.nn.functional.avg_pool1d(blocks[:, None], 4, 1)[:, 0]
+    return _gated(blocks)[0]
 
 
 def listen(groups: Groups, sample_rate: int) -> Heard:
     """Measure every track of `by_width(stems)`."""
     power, hz = _frames(groups, sample_rate)
-    level_db, passed = _gated(power, _k_weights(hz))
+    level_db, passed = _gated(power @ _k_weights(hz))
     audible = level_db > SILENCE_DB
-    spectrum = torch.einsum("kbt,kt->kb", power, passed.float()) / passed.sum(1, keepdim=True).clamp_min(1) + 1e-14
+    spectrum = (passed.float()[:, None] @ power)[:, 0] / passed.sum(1, keepdim=True).clamp_min(1) + 1e-14
     peak, width = torch.zeros(len(spectrum)), torch.zeros(len(spectrum))
     for index, audio in groups:
         peak[index] = audio.abs().amax((1, 2))

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio import limit_true_peak, loudness
-from ..labels import ROLES, style_index
+from ..audio import loudness, true_peak_db
+from ..labels import style_index
 from . import console as desk
 from .ears import Groups, Heard, by_width, level, listen
 
 # One column for each style: pop, rock, electronic, ballad.
 LEVEL_LU = {  # loudness of a role against the others
-    "drums": (0.0, 1.0, 1.5, -4.0),
-    "bass": (-2.0, -1.5, 0.0, -4.0),
+    "drums": (0.0, 1.0, 0.5, -5.0),
+    "bass": (-2.0, -1.5, -1.0, -5.0),
     "guitar": (-5.0, -1.0, -5.0, -4.0),
     "keys": (-4.0, -5.0, -4.0, -1.0),
     "strings": (-7.0, -7.0, -5.0, -5.0),
@@ -38,18 +38,17 @@ SEND_DB = {
     "voice": (-15.0, -17.0, -13.0, -11.0),
     "other": (-16.0, -16.0, -14.0, -14.0),
 }
-TILT_TARGET_DB = {  # 2 to 10 kHz against 80 to 500 Hz, of a well recorded track
+TILT_TARGET_DB = {  # 2 to 10 kHz against 80 to 500 Hz, of a well recorded track; nobody knows what "other" should sound like
     "drums": -8.0,
-    "bass": -32.0,
-    "guitar": -13.0,
-    "keys": -24.0,
+    "bass": -30.0,
+    "guitar": -12.0,
+    "keys": -19.0,
     "strings": -14.0,
-    "lead": -8.0,
-    "voice": -14.0,
-    "other": 0.0,
+    "lead": -5.0,
+    "voice": -10.0,
 }
 RELEASE_MS = {"drums": 80.0, "bass": 150.0, "voice": 120.0}  # else 180
-LOUDNESS_LUFS = (-14.0, -13.0, -12.5, -16.0)
+LOUDNESS_LUFS = (-15.0, -14.5, -14.5, -16.0)
 PAN_WIDTH = (0.55, 0.8, 0.65, 0.45)
 DECAY_S = (1.1, 0.9, 1.4, 2.0)
 BRIGHTNESS_DB = (1.0, 0.0, 2.0, -2.0)
@@ -93,16 +92,9 @@ def engineer(song, seed: int) -> Engineered:
     mix = wet.sum(0)
     master = 0.0
     if heard.audible.any():
-        master = LOUDNESS_LUFS[style] - float(loudness(mix, rate))
+        master = min(LOUDNESS_LUFS[style] - float(loudness(mix, rate)), TRUE_PEAK_DB - 0.01 - true_peak_db(mix))
         wet = wet * 10 ** (master / 20)
         mix = wet.sum(0)
-        limited, _ = limit_true_peak(mix, wet[:0], TRUE_PEAK_DB)
-        peak = mix.abs().max()
-        scale = float(limited.abs().max() / peak) if peak > 0 else 1.0
-        if scale < 1:
-            master += 20 * float(np.log10(scale))
-            wet = wet * scale
-            mix = wet.sum(0)
     console = [{name: float(values[k]) for name, values in settings.items()} for k in range(len(stems))]
     return Engineered(wet, mix, console, taste["room"], master)
 
@@ -144,11 +136,12 @@ def _focus(heard: Heard, roles: tuple[str, ...]) -> int | None:
 def decide(heard: Heard, roles: tuple[str, ...], style: int, taste: dict) -> dict[str, Tensor]:
     """All settings but the gain, each a tensor (tracks,)."""
     focus = _focus(heard, roles)
-    tilt = heard.tilt_db - torch.tensor([TILT_TARGET_DB[role] for role in roles]) - BRIGHTNESS_DB[style]
+    wanted = [TILT_TARGET_DB.get(role, float(tilt) - BRIGHTNESS_DB[style]) for role, tilt in zip(roles, heard.tilt_db)]
+    tilt = heard.tilt_db - torch.tensor(wanted) - BRIGHTNESS_DB[style]
     peak_hz, peak_db = _carve(heard, roles, focus)
     # Peaky tracks are compressed more, and their transients are let through for longer.
-    ratio = (1 + (heard.crest_db - 8) / 5).clamp(1.2, 5)
-    threshold = heard.peak_db - 0.6 * heard.crest_db
+    ratio = (1 + (heard.crest_db - 8) / 4).clamp(1.2, 6)
+    threshold = heard.peak_db - 0.7 * heard.crest_db
     depth = (heard.peak_db - threshold) * (1 - 1 / ratio)
     send = torch.tensor([SEND_DB[role][style] for role in roles]) + taste["wet_db"]
     settings = {
@@ -161,7 +154,7 @@ def decide(heard: Heard, roles: tuple[str, ...], style: int, taste: dict) -> dic
         "high_shelf_hz": (heard.centroid_hz * 4).clamp(1500, 6000),
         "threshold_db": threshold,
         "ratio": ratio,
-        "attack_ms": (1.2 * heard.crest_db).clamp(3, 30),
+        "attack_ms": (0.8 * heard.crest_db - 4).clamp(2, 15),
         "release_ms": torch.tensor([RELEASE_MS.get(role, 180.0) for role in roles]),
         "makeup_db": 0.5 * depth,
         "pan": _pan(heard, roles, style, focus, taste["side"]),
@@ -250,8 +243,8 @@ def _sends(groups: Groups, rate: int, settings: dict[str, Tensor], room: dict) -
     """Fader, pan, and the room on top: (tracks, 2, samples)."""
     impulse = desk.impulse_response(rate, **room)
     out = torch.empty(sum(len(tracks) for tracks, _ in groups), 2, groups[0][1].shape[-1])
-    for tracks, strip in groups:
-        audio = desk.gain(strip, rate, settings["gain_db"][tracks])
-        tail = desk.gain(desk.reverb(audio, rate, impulse), rate, settings["send_db"][tracks])
-        out[tracks] = desk.pan(audio, rate, settings["pan"][tracks]) + tail
+    for tracks, strips in groups:
+        audio = desk.gain(strips, rate, settings["gain_db"][tracks])
+        tail = desk.reverb(desk.gain(audio, rate, settings["send_db"][tracks]), rate, impulse)
+        out[tracks] = desk.pan(audio, rate, settings["pan"][tracks]).add_(tail)
     return out

@@ -125,7 +125,7 @@ def picked_bass(freq: float, seconds: float, rng: np.random.Generator) -> np.nda
 def synth_bass(freq: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """A saw wave through a low pass that closes."""
     h, t = _grid(freq, seconds)
-    cutoff = 180 + 1600 * np.exp(-9 * t)
+    cutoff = 300 + 2400 * np.exp(-7 * t)
     return _render(freq, seconds, h**-1.0 * _low_pass(h * freq, cutoff, 2.0), rng, attack_s=0.003)
 
 
@@ -195,6 +195,7 @@ def kick(rng: np.random.Generator, hard: float) -> np.ndarray:
     low, sweep = 46 + 10 * rng.random(), 90 + 120 * hard
     phase = low * time + sweep * 0.03 * (1 - np.exp(-time / 0.03))
     body = np.sin(2 * np.pi * phase) * np.exp(-time / (0.13 - 0.05 * hard)) * np.minimum(time / 0.001, 1)
+    body = np.tanh((1.5 + 2 * hard) * body)  # a driven head: more to hear in the middle of the spectrum, less peak
     body[: int(0.02 * RATE)] += (0.1 + 0.4 * hard) * _noise(0.02, 0.003, rng)
     body[-500:] *= np.linspace(1, 0, 500)
     return body.astype(np.float32)

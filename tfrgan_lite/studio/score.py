@@ -24,8 +24,11 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Style:
-    """The recipe of a style. Progressions are (semitones above the key, "M" or "m") per chord; a drum pattern has 16 steps a bar,
-    `x` loud, `o` soft; tracks are (name, role, instruments to choose from), the optional ones drawn without repetition."""
+    """The recipe of a style.
+
+    Progressions are (semitones above the key, "M" or "m") per chord; a drum pattern has 16 steps a bar, `x` loud, `o`
+    soft; tracks are (name, role, instruments to choose from), of which up to two optional ones join.
+    """
 
     tempo: tuple[float, float]
     scale: tuple[int, ...]
@@ -50,7 +53,7 @@ class Score:
     kit: dict[str, str]
     bass: tuple[tuple[float, float, int], ...]
     tracks: tuple[tuple[str, str, str], ...]
-    plays: dict[str, tuple[bool, ...]]  # by instrument
+    plays: tuple[tuple[int, ...], ...]  # for each track, the bars in which it plays
 
 
 _I, _ii, _iii, _IV, _V, _vi = (0, "M"), (2, "m"), (4, "m"), (5, "M"), (7, "M"), (9, "m")
@@ -171,15 +174,15 @@ def plan(style: str, seconds: float, rng: np.random.Generator) -> Score:
     tracks = tuple((name, role, str(rng.choice(kinds))) for name, role, kinds in chosen)
     progression = recipe.progressions[rng.integers(len(recipe.progressions))]
     slots = bars * 4 // recipe.chord_beats
-    plays = {}
-    for index, (_, _, instrument) in enumerate(tracks):
+    plays = []
+    for index in range(len(tracks)):
         active = np.ones(bars, bool)
         if bars >= 3 and index != 2:  # the chords play from the start, so that no song begins with nothing
             if rng.random() < (0.35 if index > 2 else 0.15):
                 active[: rng.integers(1, max(bars // 2, 2))] = False
             if rng.random() < 0.3:
                 active[rng.integers(1, bars - 1)] = False
-        plays[instrument] = tuple(bool(on) for on in active)
+        plays.append(tuple(np.flatnonzero(active).tolist()))
     return Score(
         style=style,
         tempo=tempo,
@@ -189,7 +192,7 @@ def plan(style: str, seconds: float, rng: np.random.Generator) -> Score:
         kit=recipe.kit[rng.integers(len(recipe.kit))],
         bass=recipe.bass[rng.integers(len(recipe.bass))],
         tracks=tracks,
-        plays=plays,
+        plays=tuple(plays),
     )
 
 
@@ -198,17 +201,18 @@ def _chord(score: Score, beat: float) -> tuple[int, str]:
 
 
 def _voicing(score: Score, beat: float, low: int) -> list[int]:
-    """The chord's three notes and its octave-doubled root, folded into the octave above `low`."""
+    """The chord's three notes, folded into the octave above `low`, from low to high."""
     root, quality = _chord(score, beat)
     tones = (0, 4 if quality == "M" else 3, 7)
     return sorted(low + (score.key + root + tone - low) % 12 for tone in tones)
 
 
-def drum_part(score: Score, instrument: str, rng: np.random.Generator) -> list[tuple[str, float, float]]:
+def drum_part(score: Score, track: int, rng: np.random.Generator) -> list[tuple[str, float, float]]:
     """Hits (drum, beat, velocity): the kit's pattern, a crash at the start, a fill at the end of every fourth bar."""
+    instrument = score.tracks[track][2]
     pattern = score.kit if instrument == "kit" else {"shaker": "xoxoxoxoxoxoxoxo"}
     hits = []
-    for bar in np.flatnonzero(score.plays[instrument]):
+    for bar in score.plays[track]:
         fill = instrument == "kit" and bar % 4 == 3
         for name, steps in pattern.items():
             for step, mark in enumerate(steps):
@@ -223,11 +227,10 @@ def drum_part(score: Score, instrument: str, rng: np.random.Generator) -> list[t
     return hits
 
 
-def bass_line(score: Score, rng: np.random.Generator) -> list[Note]:
+def bass_line(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
     """The style's pattern on the root of the chord, between E1 and D#2 (an octave up where the pattern says so)."""
-    instrument = next(kind for _, role, kind in score.tracks if role == "bass")
     notes = []
-    for bar in np.flatnonzero(score.plays[instrument]):
+    for bar in score.plays[track]:
         for place, length, above in score.bass:
             beat = bar * 4 + place
             root = 28 + (score.key + _chord(score, beat)[0] - 28) % 12
@@ -235,13 +238,15 @@ def bass_line(score: Score, rng: np.random.Generator) -> list[Note]:
     return notes
 
 
-def chord_part(score: Score, instrument: str, rng: np.random.Generator) -> list[Note]:
+def chord_part(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
     """Chords as the instrument plays them: held, struck, strummed or broken."""
+    instrument = score.tracks[track][2]
     low = {"acoustic": 52, "crunch": 40, "pad": 60, "organ": 55, "pluck": 60}.get(instrument, 55)
     step = SCORES[score.style].chord_beats
     pulse = 0.5 if rng.random() < 0.5 else 1.0
+    shape = rng.permutation(4)
     notes = []
-    for bar in np.flatnonzero(score.plays[instrument]):
+    for bar in score.plays[track]:
         for beat in np.arange(bar * 4.0, bar * 4 + 4, step):
             tones = _voicing(score, beat, low)
             if instrument == "crunch":  # power chord: root, fifth, octave, in eighths
@@ -252,7 +257,6 @@ def chord_part(score: Score, instrument: str, rng: np.random.Generator) -> list[
             elif instrument in ("pad", "organ"):
                 notes += [Note(beat, step, tone, 0.9) for tone in (tones[0] - 12, *tones)]
             elif instrument == "pluck":  # an arpeggio in sixteenths
-                shape = rng.permutation(4) if beat == 0 else shape
                 for k in range(step * 4):
                     tone = (*tones, tones[0] + 12)[shape[k % 4]]
                     notes.append(Note(beat + k / 4, 0.25, tone, 1.0 if k % 4 == 0 else 0.7))
@@ -273,14 +277,13 @@ def chord_part(score: Score, instrument: str, rng: np.random.Generator) -> list[
     return notes
 
 
-def melody(score: Score, role: str, rng: np.random.Generator) -> list[Note]:
+def melody(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
     """A line that walks the scale, meets the chord on strong beats and breathes at the end of every second bar."""
     recipe = SCORES[score.style]
-    instrument = "voice" if role == "voice" else "synth lead"
-    low, high = (57, 74) if role == "voice" else (62, 81)
+    low, high = (57, 74) if score.tracks[track][1] == "voice" else (62, 81)
     ladder = [pitch for pitch in range(low, high) if (pitch - score.key) % 12 in recipe.scale]
     place, notes = len(ladder) // 2, []
-    for bar in np.flatnonzero(score.plays[instrument]):
+    for bar in score.plays[track]:
         beat = bar * 4.0
         for length in recipe.melody[rng.integers(len(recipe.melody))]:
             rests = length < 0 or (bar % 2 == 1 and beat >= bar * 4 + 3)

@@ -12,9 +12,9 @@ import torch
 from scipy.signal import lfilter
 
 from ..errors import UserError
-from ..labels import STYLES
+from ..labels import STYLES, style_index
 from . import instruments as play
-from .score import SCORES, Note, Score, bass_line, chord_part, drum_part, melody, plan
+from .score import Note, Score, bass_line, chord_part, drum_part, melody, plan
 
 RATE = play.RATE
 NOMINAL_DB = -28.0  # active RMS level of a stem before its level is drawn, dBFS
@@ -47,39 +47,34 @@ def song(seed: int, style: str | None = None, seconds: float = 10.0) -> Song:
     """
     if style is None:
         style = STYLES[int(np.random.default_rng([seed, 0]).integers(len(STYLES)))]
-    if style not in SCORES:
-        raise UserError(f"style: '{style}' is unknown, choose one of {', '.join(STYLES)}")
+    style_index(style)
     if not 0 < seconds <= 3600:
-        raise UserError(f"seconds: {seconds} is out of range, choose a length above 0 and up to 3600")
+        raise UserError(f"seconds: {seconds} is out of range; give a length above 0 and up to 3600")
     rng = np.random.default_rng([seed, 1])
     samples = max(round(seconds * RATE), 1)
     score = plan(style, seconds, rng)
     stems = np.empty((len(score.tracks), 2, samples), np.float32)
-    for index, (_, role, instrument) in enumerate(score.tracks):
-        hand = np.random.default_rng([seed, 2, index])  # one stream per track: a track is not changed by its neighbours
-        stems[index] = _record(_perform(score, role, instrument, samples, hand), hand)
+    for track in range(len(score.tracks)):
+        hand = np.random.default_rng([seed, 2, track])  # a stream for each track: no track changes its neighbours
+        stems[track] = _record(_perform(score, track, samples, hand), hand)
     names, roles, _ = zip(*score.tracks, strict=True)
     return Song(torch.from_numpy(stems), roles, style, RATE, names, score.tempo, seed)
 
 
-def _perform(score: Score, role: str, instrument: str, samples: int, rng: np.random.Generator) -> np.ndarray:
+def _perform(score: Score, track: int, samples: int, rng: np.random.Generator) -> np.ndarray:
     """Play one track of a score: (1 or 2, samples)."""
-    if role == "drums" or instrument == "shaker":
-        return _strike(drum_part(score, instrument, rng), score, samples, rng)
-    if role == "bass":
-        notes = bass_line(score, rng)
-    elif role in ("lead", "voice"):
-        notes = melody(score, role, rng)
-    else:
-        notes = chord_part(score, instrument, rng)
+    _, role, instrument = score.tracks[track]
+    if instrument in ("kit", "shaker"):
+        return _strike(drum_part(score, track, rng), score, samples, rng)
+    write = {"bass": bass_line, "lead": melody, "voice": melody}.get(role, chord_part)
+    notes = write(score, track, rng)
     make = INSTRUMENTS[instrument]
-    if instrument == "pad":  # the one stereo instrument: each channel has its own detuned players
-        return np.concatenate(
-            [_sound(notes, make, score, samples, np.random.default_rng(rng.integers(2**32))) for _ in "LR"]
-        )
+    if instrument == "pad":  # the one stereo instrument: each channel has its own players
+        players = (np.random.default_rng(rng.integers(2**32)) for _ in range(2))
+        return np.concatenate([_sound(notes, make, score, samples, player) for player in players])
     audio = _sound(notes, make, score, samples, rng)
     if instrument == "crunch":  # an amplifier that saturates, and its loudspeaker
-        audio = np.tanh(audio * (2.5 / max(_active_rms(audio), 1e-6) * 0.35))
+        audio = np.tanh(audio * (0.9 / max(_active_rms(audio), 1e-6)))
         audio = lfilter([0.3], [1, -0.7], audio, axis=-1).astype(np.float32)
     return audio
 
