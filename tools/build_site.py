@@ -76,7 +76,7 @@ def main(root: Path, preset: str) -> int:
         stamp.unlink(missing_ok=True)
         for old in ("html", ".doctrees", ".jupyter_cache"):
             shutil.rmtree(build / old, ignore_errors=True)
-        command = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going"]
+        command = [str(Path(sys.executable).parent / "jupyter-book"), "build", "-q", "-W", "-n", "--keep-going"]
         command += ["--path-output", str(root), str(source)]
         print(f"site ({preset}): building", flush=True)
         done = subprocess.run(

@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -67,14 +68,18 @@ def device() -> str:
 
 def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[float, str]:
     """Execute a copy of the chapter; seconds that it took, and pytest's report if it failed, else ''."""
-    copy = folder(root, preset) / notebook.name
-    copy.with_suffix(".json").unlink(missing_ok=True)
-    shutil.copyfile(notebook, copy)
-    command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={CELL_TIMEOUT_S}"]
-    command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(copy)]
-    env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads), "MPLBACKEND": "agg"}
-    start = time.monotonic()
-    done = subprocess.run(command, cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    kept = folder(root, preset) / notebook.name
+    kept.with_suffix(".json").unlink(missing_ok=True)
+    # Elsewhere, because nbmake passes over notebooks in a folder called _build; and what a chapter writes is not kept.
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(shutil.copy(notebook, place))
+        command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={CELL_TIMEOUT_S}"]
+        command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(copy)]
+        env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads)}
+        start = time.monotonic()
+        done = subprocess.run(command, cwd=place, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == 0:
+            shutil.copyfile(copy, kept)
     return time.monotonic() - start, done.stdout + done.stderr if done.returncode else ""
 
 

@@ -41,7 +41,7 @@ def chapter_key(root: Path, notebook: Path, preset: str) -> str:
 def dependencies(root: Path, notebook: Path) -> set[Path]:
     """Files of the package that the notebook imports, directly or through other modules, and the data they read."""
     found: dict[str, Path] = {}
-    waiting = _imports(notebook_code(notebook), "")
+    waiting = imports(notebook_code(notebook), "")
     while waiting:
         name = waiting.pop()
         file = module_file(root, name)
@@ -49,7 +49,7 @@ def dependencies(root: Path, notebook: Path) -> set[Path]:
             continue
         found[name] = file
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        waiting |= _imports(file.read_text(encoding="utf-8"), package) | {name.rpartition(".")[0]}
+        waiting |= imports(file.read_text(encoding="utf-8"), package) | {name.rpartition(".")[0]}
     folders = [root / PACKAGE / folder for module, folder in DATA.items() if module in found]
     return set(found.values()) | set(tree(*folders))
 
@@ -77,7 +77,7 @@ def module_file(root: Path, name: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _imports(source: str, package: str) -> set[str]:
+def imports(source: str, package: str) -> set[str]:
     """Every dotted name that the source may import; a name that is no module, such as a function's, does no harm."""
     names = set()
     for node in ast.walk(ast.parse(source)):

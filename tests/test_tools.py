@@ -1,0 +1,162 @@
+"""The tools behind `make`: a change re-executes the chapters that depend on it and no others; a failure stays one."""
+
+import json
+from pathlib import Path
+
+import build_site
+import chapters
+import keys
+import nbformat
+import pytest
+
+FILES = {
+    "tfrgan_lite/__init__.py": "",
+    "tfrgan_lite/errors.py": "class UserError(ValueError): ...",
+    "tfrgan_lite/audio.py": "from .errors import UserError",
+    "tfrgan_lite/mel.py": "from . import audio",
+    "tfrgan_lite/losses.py": "import math",
+    "tfrgan_lite/generator.py": "def f():\n    from .losses import math",
+    "tfrgan_lite/weights/generator.safetensors": "weights",
+    "tfrgan_lite/studio/__init__.py": "from .song import song",
+    "tfrgan_lite/studio/song.py": "from ..errors import UserError\nsong = 1",
+    "tfrgan_lite/__main__.py": "from .generator import f",
+    "requirements.txt": "torch\n",
+    "_config.yml": "title: t\n",
+    "book/index.md": "# Book\n",
+    "book/timings.md": "# Timings\n\n<!-- timings -->\n",
+}
+CHAPTERS = {
+    "01_mel": "import tfrgan_lite.mel",
+    "02_studio": "from tfrgan_lite.studio import song",
+    "03_generator": "x = 1\n%matplotlib inline\nfrom tfrgan_lite import generator",
+    "04_none": "print(1 + 1)",
+    "05_shell": "!python -m tfrgan_lite mix .",
+}
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A small project with five chapters, none executed."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    entries = "".join(f"- file: notebooks/{name}\n" for name in CHAPTERS)
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{entries}- file: book/timings\n")
+    (tmp_path / "notebooks").mkdir()
+    for name, source in CHAPTERS.items():
+        write_chapter(tmp_path, name, source)
+    return tmp_path
+
+
+def write_chapter(root: Path, name: str, source: str) -> None:
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_markdown_cell(f"# Chapter {name}"), nbformat.v4.new_code_cell(source)]
+    nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+
+
+def mark_executed(root: Path, preset: str) -> None:
+    """Leave what a successful run of every chapter leaves."""
+    chapters.folder(root, preset).mkdir(parents=True, exist_ok=True)
+    for notebook in chapters.chapters(root):
+        kept = chapters.folder(root, preset) / notebook.name
+        kept.write_bytes(notebook.read_bytes())
+        run = {"key": keys.chapter_key(root, notebook, preset), "seconds": 61.2, "device": "CPU", "cores": 2}
+        kept.with_suffix(".json").write_text(json.dumps(run | {"jobs": 1, "torch": "2.0", "date": "2026-01-02"}))
+
+
+def names(todo) -> set[str]:
+    return {notebook.stem[:2] for notebook in todo}
+
+
+@pytest.mark.parametrize(
+    ("changed", "executed"),
+    [
+        ("tfrgan_lite/mel.py", {"01"}),
+        ("tfrgan_lite/audio.py", {"01"}),
+        ("tfrgan_lite/errors.py", {"01", "02"}),
+        ("tfrgan_lite/studio/song.py", {"02"}),
+        ("tfrgan_lite/losses.py", {"03", "05"}),
+        ("tfrgan_lite/weights/generator.safetensors", {"03", "05"}),
+        ("tfrgan_lite/__main__.py", {"05"}),
+        ("tfrgan_lite/__init__.py", {"01", "02", "03", "05"}),
+        ("notebooks/04_none.ipynb", {"04"}),
+        ("requirements.txt", {"01", "02", "03", "04", "05"}),
+        ("book/index.md", set()),
+    ],
+)
+def test_a_change_re_executes_the_chapters_that_depend_on_it_and_no_others(project, changed, executed):
+    assert names(chapters.stale(project, "ci")) == {"01", "02", "03", "04", "05"}
+    mark_executed(project, "ci")
+    assert chapters.stale(project, "ci") == {}
+    with (project / changed).open("a") as file:
+        file.write("\n")
+    assert names(chapters.stale(project, "ci")) == executed
+
+
+def test_each_preset_is_executed_by_itself(project):
+    mark_executed(project, "ci")
+    assert names(chapters.stale(project, "cpu")) == {"01", "02", "03", "04", "05"}
+
+
+def test_a_lost_copy_is_made_again(project):
+    mark_executed(project, "ci")
+    (chapters.folder(project, "ci") / "04_none.ipynb").unlink()
+    assert names(chapters.stale(project, "ci")) == {"04"}
+
+
+def test_execution_keeps_successes_and_reports_the_failing_cell(project, capsys):
+    (project / "_toc.yml").write_text(
+        "root: book/index\nchapters:\n- file: notebooks/04_none\n- file: notebooks/06_bad\n"
+    )
+    write_chapter(project, "06_bad", "import os\nassert os.environ['TFRGAN_PRESET'] == 'ci'\n1 / 0")
+    assert chapters.main(project, "ci") == 1
+    said = capsys.readouterr().out
+    assert "ZeroDivisionError" in said and "1 / 0" in said and "failed: 06_bad" in said
+    assert names(chapters.stale(project, "ci")) == {"06"}
+    kept = nbformat.read(chapters.folder(project, "ci") / "04_none.ipynb", 4)
+    assert kept.cells[1].outputs[0].text == "2\n"
+
+    write_chapter(project, "06_bad", "print('good')")
+    assert chapters.main(project, "ci") == 0
+    assert "1 of 2 to execute" in capsys.readouterr().out
+    assert chapters.main(project, "ci") == 0
+    assert "nothing to execute" in capsys.readouterr().out
+
+
+def test_the_site_is_not_built_from_chapters_that_are_out_of_date(project, capsys):
+    assert build_site.main(project, "ci") == 1
+    assert "01_mel" in capsys.readouterr().out
+
+
+def test_staging_takes_executed_copies_and_fills_the_table_of_timings(project):
+    mark_executed(project, "ci")
+    target = project / "_build" / "source"
+    build_site.stage(project, "ci", target)
+    table = (target / "book" / "timings.md").read_text()
+    assert "| [Chapter 01_mel](../notebooks/01_mel.ipynb) | 61 s | ci | CPU, 2 cores | 2.0 | 2026-01-02 |" in table
+    assert "| all chapters | 5 min 6 s | ci |" in table and "<!--" not in table
+    assert {file.stem for file in (target / "notebooks").iterdir()} == set(CHAPTERS)
+
+
+def test_a_warning_fails_the_build_each_time_and_a_mended_page_passes(project, capsys, root):
+    (project / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: book/timings\n")
+    (project / "book" / "index.md").write_text("# Book\n\n{ref}`nowhere`\n")
+    for _ in range(2):
+        assert build_site.main(project, "ci") != 0
+        assert "nowhere" in capsys.readouterr().out
+    (project / "book" / "index.md").write_text("# Book\n")
+    assert build_site.main(project, "ci") == 0
+    assert "building" in capsys.readouterr().out
+    assert build_site.main(project, "ci") == 0
+    assert "nothing to build" in capsys.readouterr().out
+    assert (project / "_build" / "html" / "book" / "index.html").is_file()
+
+
+def test_names_are_resolved_as_python_does(root):
+    source = "from ..audio import x\nfrom . import song\nfrom .score import y\nimport tfrgan_lite.mel as m, torch"
+    found = keys.imports(source, "tfrgan_lite.studio")
+    modules = {name for name in found if keys.module_file(root, name)}
+    assert modules >= {f"tfrgan_lite.{name}" for name in ("audio", "studio", "studio.song", "studio.score", "mel")}
+    assert not modules & {"torch", "tfrgan_lite.song", "tfrgan_lite.score"}
+    process = "import subprocess\nsubprocess.run(['python', '-m', 'tfrgan_lite'])"
+    assert "tfrgan_lite.__main__" in keys.imports(process, "")
