@@ -16,7 +16,7 @@ from ..errors import UserError
 MP3_RATES = (32000, 44100, 48000)  # Hz, MPEG-1; what the older, lower rates decode to is longer than what went in
 PEAK = 10 ** (-1 / 20)  # -1 dB of full scale, and a coder's overshoot is turned down as well
 MATCHED_LUFS = -20.0
-# Of soundfile's 0 (best) to 1 (smallest): 150 kbit/s for stereo noise, less for music. The bit rate is variable, because
+# Of soundfile's 0 (best) to 1 (smallest): 150 kbit/s for stereo noise, less for music. The bit rate varies, because
 # at constant rates of this size the coder turns the sound down by 0.45 dB.
 _MP3 = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.4}
 
