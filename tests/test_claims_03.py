@@ -1,0 +1,219 @@
+"""Chapter 03: every numbered equation, and every quantitative sentence of its prose."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torchaudio.functional import griffinlim, melscale_fbanks
+
+from tfrgan_lite.audio import Stft
+from tfrgan_lite.mel import FLOOR, LogMel, hz_to_mel, mel_filter_bank, mel_points
+from tfrgan_lite.serialize import patchify
+
+RATE = 44100
+
+
+def noise(samples: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("samples", [1, 440, 441, 442, 44100, 441000])
+def test_eq_03_frames(samples):
+    assert LogMel(RATE)(torch.zeros(samples)).shape == (math.ceil(samples / 441), 80)
+
+
+def test_eq_03_dft():
+    x = np.array([1.0, 0, -1, 0, 1, 0, -1, 0])
+    by_sum = [sum(x[n] * np.exp(-2j * np.pi * k * n / 8) for n in range(8)) for k in range(8)]
+    np.testing.assert_allclose(by_sum, np.fft.fft(x), atol=1e-12)
+    np.testing.assert_allclose(np.abs(by_sum), [0, 0, 4, 0, 0, 0, 4, 0], atol=1e-12)
+    row = np.exp(-2j * np.pi * 2 * np.arange(8) / 8)
+    np.testing.assert_allclose(row, [1, -1j, -1, 1j, 1, -1j, -1, 1j], atol=1e-12)
+
+
+def test_eq_03_hann():
+    window = Stft(RATE).window
+    assert len(window) == 1102
+    by_hand = torch.tensor([math.sin(math.pi * n / 1102) ** 2 for n in range(1102)])
+    torch.testing.assert_close(window, by_hand)
+
+
+def test_eq_03_stft():
+    stft, x = Stft(RATE), noise(3000)
+    window = np.zeros(2048)
+    window[473 : 473 + 1102] = stft.window.numpy()
+    spectrum = stft(x)
+    for t in (0, 3, 6):
+        for k in (0, 7, 500, 1024):
+            total = 0j
+            for n in range(2048):
+                place = t * 441 + n - 1024
+                if 0 <= place < 3000:
+                    total += window[n] * float(x[place]) * np.exp(-2j * np.pi * k * n / 2048)
+            assert complex(spectrum[t, k]) == pytest.approx(total, abs=2e-4)
+
+
+def test_eq_03_ola():
+    """For a spectrum that no signal has, too: the result is the nearest signal, and moving a sample makes it worse."""
+    stft, samples = Stft(RATE), 2205
+    generator = torch.Generator().manual_seed(1)
+    spectrum = torch.randn(5, 1025, dtype=torch.complex64, generator=generator)
+    window = torch.zeros(2048)
+    window[473 : 473 + 1102] = stft.window
+    top, bottom = torch.zeros(2, samples + 4096)
+    for t, y in enumerate(torch.fft.irfft(spectrum)):
+        top[t * 441 : t * 441 + 2048] += window * y
+        bottom[t * 441 : t * 441 + 2048] += window**2
+    by_hand = (top / bottom.clamp_min(1e-8))[1024 : 1024 + samples]
+    got = stft.inverse(spectrum, samples)
+    torch.testing.assert_close(got, by_hand, rtol=1e-4, atol=1e-5)
+
+    def distance(x):
+        gap = (stft(x) - spectrum).abs().square()
+        return float((gap[:, 0] + 2 * gap[:, 1:-1].sum(1) + gap[:, -1]).double().sum())
+
+    nearest = distance(got)
+    for place in (100, 1000, 2000):
+        for step in (-0.5, 0.5):
+            moved = got.clone()
+            moved[place] += step
+            assert distance(moved) > nearest
+
+
+def test_eq_03_mel():
+    assert float(hz_to_mel(torch.tensor(1000.0))) == pytest.approx(1000, abs=0.1)
+    for hz in (20.0, 440.0, 20000.0):
+        assert float(hz_to_mel(torch.tensor(hz))) == pytest.approx(2595 * math.log10(1 + hz / 700), rel=1e-5)
+
+
+def test_eq_03_triangle():
+    points, filters = mel_points(80), mel_filter_bank(RATE, 2048)
+    for band in (1, 40, 80):
+        low, peak, high = (float(p) for p in points[band - 1 : band + 2])
+        for k in range(1025):
+            f = k * RATE / 2048
+            want = max(0.0, min((f - low) / (peak - low), (high - f) / (high - peak)))
+            assert float(filters[k, band - 1]) == pytest.approx(want, abs=1e-5)
+    torch.testing.assert_close(filters, melscale_fbanks(1025, 20.0, 20000.0, 80, RATE), rtol=1e-4, atol=1e-4)
+
+
+def test_eq_03_log():
+    x, log_mel = noise(4410), LogMel(RATE)
+    power = log_mel.stft(x).abs().square()
+    by_hand = torch.log((power[:, :, None] * mel_filter_bank(RATE, 2048)).sum(1) + 1e-5)
+    torch.testing.assert_close(log_mel(x), by_hand, rtol=1e-4, atol=1e-4)
+    assert float(log_mel(torch.zeros(4410)).unique()) == pytest.approx(-11.5, abs=0.02)
+
+
+@pytest.mark.parametrize(("frames", "mels", "tokens"), [(1000, 80, 315), (16, 16, 1), (17, 17, 4), (1, 80, 5)])
+def test_eq_03_patch(frames, mels, tokens):
+    assert patchify(torch.zeros(frames, mels)).shape == (tokens, 256)
+    assert math.ceil(frames / 16) * math.ceil(mels / 16) == tokens
+
+
+def test_eq_03_lstsq():
+    """M⁺ gives the power that fits the bands best, and the smallest of those that fit equally well."""
+    filters = mel_filter_bank(RATE, 2048).double()
+    power = torch.rand(3, 1025, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    bands = power @ filters
+    guess = bands @ torch.linalg.pinv(filters)
+    torch.testing.assert_close(guess @ filters, bands)
+    assert float(guess.norm()) < float(power.norm())
+
+
+def test_eq_03_griffinlim():
+    """One round by the equation is one round of torchaudio's algorithm without momentum (all phases zero at first)."""
+    magnitude = Stft(RATE)(noise(8820)).abs()
+    stft = Stft(RATE)
+    sizes = (stft.n_fft, stft.hop_length, stft.win_length)
+
+    def forward(x):
+        return torch.stft(x, *sizes, stft.window, return_complex=True)
+
+    def back(spectrum):
+        return torch.istft(spectrum, *sizes, stft.window)
+
+    spectrum = magnitude.mT.to(torch.complex64)
+    for _ in range(3):
+        spectrum = magnitude.mT * torch.exp(1j * forward(back(spectrum)).angle())
+    want = griffinlim(magnitude.mT, stft.window, *sizes, 1.0, 3, 0.0, None, False)
+    assert float((back(spectrum) - want).norm() / want.norm()) < 0.02
+
+
+def test_griffin_lim_never_moves_away_from_the_magnitudes():
+    stft, x = Stft(RATE), noise(22050)
+    magnitude = stft(x).abs()
+    phase = 2 * torch.pi * torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(2))
+    spectrum, gaps = torch.polar(magnitude, phase), []
+    for _ in range(8):
+        heard = stft(stft.inverse(spectrum, 22050))
+        gaps.append(float((heard.abs() - magnitude).norm()))
+        spectrum = torch.polar(magnitude, heard.angle())
+    assert all(after < before for before, after in zip(gaps, gaps[1:], strict=False))
+
+
+def highest_lobe_beside_the_peak(window: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(window, 2**18))
+    valley = int(np.argmax(np.diff(spectrum) > 0))
+    return 20 * math.log10(spectrum[valley:].max() / spectrum[0])
+
+
+def main_lobe_steps(window: np.ndarray) -> float:
+    """Width from zero to zero, in steps of one over the window's length."""
+    spectrum = np.abs(np.fft.rfft(window, 2**18))
+    return 2 * int(np.argmax(np.diff(spectrum) > 0)) / 2**18 * len(window)
+
+
+def test_lobes_and_widths_of_the_two_windows():
+    flat, hann = np.ones(1102), Stft(RATE).window.double().numpy()
+    assert highest_lobe_beside_the_peak(flat) == pytest.approx(-13, abs=0.5)
+    assert highest_lobe_beside_the_peak(hann) == pytest.approx(-31, abs=0.6)
+    assert main_lobe_steps(flat) == pytest.approx(2, abs=0.05)
+    assert main_lobe_steps(hann) == pytest.approx(4, abs=0.05)
+
+
+def test_a_window_hides_no_tone_that_leakage_hides():
+    """The figure: 60 dB below, 2 kHz away, the soft tone stands out with Hann only."""
+    n = np.arange(1102)
+    frame = np.sin(2 * np.pi * 25.5 * n / 1102) + 0.001 * np.sin(2 * np.pi * 3000 * n / RATE)
+    tone = int(round(3000 * 1102 / RATE))
+    for window, stands_out in ((np.ones(1102), False), (np.sin(np.pi * n / 1102) ** 2, True)):
+        level = 20 * np.log10(np.abs(np.fft.rfft(frame * window)))
+        assert bool(level[tone] - max(level[tone - 6], level[tone + 6]) > 20) is stands_out
+
+
+def test_gibbs_overshoot_is_about_9_percent_of_the_jump():
+    t = np.linspace(1e-4, math.pi / 2, 20001)
+    cut_off = sum(4 / math.pi * np.sin(k * t) / k for k in range(1, 400, 2))  # a square wave that jumps by 2
+    assert (cut_off.max() - 1) / 2 == pytest.approx(0.09, abs=0.003)
+
+
+def test_twenty_hertz_low_and_high():
+    assert 12 * math.log2(120 / 100) > 3
+    assert 12 * math.log2(10020 / 10000) < 1 / 20
+
+
+def test_sizes_of_the_chapter():
+    stft = Stft(RATE)
+    assert (stft.win_length, stft.hop_length, stft.n_fft) == (1102, 441, 2048)
+    assert int((mel_filter_bank(RATE, 2048) > 0).sum(0).min()) >= 3  # "a few bins" in the narrowest band
+
+
+def test_a_decibel_is_about_0_23_in_x():
+    assert math.log(10) / 10 == pytest.approx(0.23, abs=0.002)
+    x, log_mel = noise(4410), LogMel(RATE)
+    loud = log_mel(x) > math.log(FLOOR) + 8
+    assert float((log_mel(x * 10 ** (1 / 20)) - log_mel(x))[loud].median()) == pytest.approx(0.23, abs=0.002)
+
+
+def test_zero_phase_leaves_next_to_nothing():
+    x, stft = noise(22050), Stft(RATE)
+    silent = stft.inverse(stft(x).abs().to(torch.complex64), 22050)
+    assert float(silent.square().sum() / x.square().sum()) < 0.01
+
+
+def test_a_hop_longer_than_the_window_is_refused_by_the_package():
+    stft = Stft(RATE, hop_ms=40)
+    with pytest.raises(RuntimeError, match="hop_length <= win_length"):
+        stft.inverse(stft(noise(44100)), 44100)
