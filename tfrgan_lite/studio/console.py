@@ -26,8 +26,9 @@ def gain(audio: Tensor, sample_rate: int, gain_db: Setting) -> Tensor:
 def pan(audio: Tensor, sample_rate: int, position: Setting) -> Tensor:
     """Place a track between left (-1) and right (1): (..., 1 or 2, samples) -> (..., 2, samples).
 
-    Constant power, unity in the centre: left = sqrt(2) cos(t), right = sqrt(2) sin(t) with t = (position + 1) pi / 4, so a
-    mono track keeps its power wherever it stands and a channel at a side gains 3 dB. On a stereo track it acts as balance.
+    Constant power, unity in the centre: left = sqrt(2) cos(t), right = sqrt(2) sin(t) with t = (position + 1) pi / 4.
+    So a mono track keeps its power wherever it stands, and at a side that channel is 3 dB louder than in the centre. On
+    a stereo track it acts as balance.
     """
     angle = (_per_track(position, audio).clamp(-1, 1) + 1) * (torch.pi / 4)
     return audio * (torch.cat([angle.cos(), angle.sin()], dim=-2) * 2**0.5)
@@ -43,10 +44,10 @@ def biquads(
     high_shelf_db: Setting = 0.0,
     high_shelf_hz: Setting = 5000.0,
 ) -> Tensor:
-    """The equaliser's second-order sections, (..., 3, 6) in float64, rows b0 b1 b2 1 a1 a2 as SciPy's `sosfilt` takes them.
+    """The equaliser's second-order sections as SciPy's `sosfilt` takes them: (..., 3, 6), rows b0 b1 b2 1 a1 a2.
 
-    Source: R. Bristow-Johnson, Audio EQ Cookbook; the shelves have slope 1. Frequencies in Hz below 0.49 of the sample rate
-    (higher ones are lowered to that), gains in dB.
+    Source: R. Bristow-Johnson, Audio EQ Cookbook; the shelves have slope 1. Gains in dB; frequencies in Hz, those above
+    0.49 of the sample rate are lowered to that. Computed in float64.
     """
     settings = (low_shelf_db, low_shelf_hz, peak_db, peak_hz, peak_q, high_shelf_db, high_shelf_hz)
     values = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float64) for value in settings))
@@ -79,7 +80,7 @@ def biquads(
 def equalise(audio: Tensor, sample_rate: int, **settings: Setting) -> Tensor:
     """Low shelf, one peak, high shelf; settings as in `biquads`, whose defaults leave the sound as it is.
 
-    Runs in float64 through SciPy, so gradients do not pass.
+    Runs in float64 in SciPy: gradients do not pass.
     """
     tracks = audio.detach().reshape(-1, *audio.shape[-2:]).numpy()
     sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 3, 6).reshape(-1, 3, 6).numpy()
@@ -100,12 +101,13 @@ def compress(
 ) -> Tensor:
     """Feed-forward compressor with a hard knee; both channels of a track get the same gain.
 
-    A sample `x` dB above the threshold (dBFS) asks for (1 - 1/ratio) x dB of reduction. The reduction is smoothed by a
-    decoupled peak detector (Giannoulis, Massberg and Reiss 2012, equation 17, on decibels): held and released with time constant
-    `release_ms`, then approached with time constant `attack_ms` (63 % of the way). No look-ahead.
+    A sample `x` dB above the threshold (dBFS) asks for (1 - 1/ratio) x dB of reduction. The reduction is smoothed by
+    the smooth decoupled peak detector of Giannoulis, Massberg and Reiss (2012), on decibels: held, and released with
+    time constant `release_ms`, then approached with time constant `attack_ms` (63 % of the way). No look-ahead.
+    Gradients pass through the sound, not through the detector.
     """
     threshold, ratios = _per_track(threshold_db, audio)[..., 0], _per_track(ratio, audio)[..., 0]
-    over = (decibels(audio.abs().amax(-2)) - threshold).clamp_min(0) * (1 - 1 / ratios.clamp_min(1))
+    over = (decibels(audio.detach().abs().amax(-2)) - threshold).clamp_min(0) * (1 - 1 / ratios.clamp_min(1))
     tracks = over.reshape(-1, over.shape[-1])
     attack = _pole(_per_track(attack_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1)
     release = _pole(_per_track(release_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1, 1)
@@ -119,9 +121,9 @@ def compress(
 def _hold(x: Tensor, pole: Tensor) -> Tensor:
     """y[n] = max(x[n], pole y[n-1] + (1 - pole) x[n]) from y = 0, for x (tracks, samples) >= 0 and pole (tracks, 1).
 
-    Over a block of samples this map of y is again max(c, A y + b), with A = pole^length, b and c the recursion started from 0
-    without and from -infinity with the maximum. So all blocks run side by side, then their ends are joined one by one:
-    about 3 sqrt(samples) short steps instead of one for each sample.
+    Over a block of samples this map of y is again max(c, A y + b), with A = pole^length, b the recursion without the
+    maximum from y = 0, and c the recursion from y = -infinity. So all blocks run side by side, then their ends are
+    joined one by one: about 3 sqrt(samples) short steps instead of one for each sample.
     """
     tracks, samples = x.shape
     length = max(int(samples**0.5), 1)
@@ -146,8 +148,8 @@ def _hold(x: Tensor, pole: Tensor) -> Tensor:
 def impulse_response(sample_rate: int, decay_s: float = 1.2, seed: int = 0, predelay_ms: float = 0.0) -> Tensor:
     """A room as decaying noise: (2, taps), independent channels, each with unit energy.
 
-    `decay_s` is the time to fall by 60 dB; the part above 3 kHz falls twice as fast, as air and walls make it. Nothing sounds
-    below about 150 Hz. `predelay_ms` of silence comes first.
+    `decay_s` is the time to fall by 60 dB; the part above 3 kHz falls twice as fast, as air and walls make it. A first
+    high pass at 150 Hz keeps the bass clear. `predelay_ms` of silence comes first.
     """
     taps = max(int(decay_s * sample_rate), 2)
     noise = np.random.default_rng(seed).standard_normal((2, taps))
@@ -162,9 +164,10 @@ def impulse_response(sample_rate: int, decay_s: float = 1.2, seed: int = 0, pred
 
 
 def reverb(audio: Tensor, sample_rate: int, impulse: Tensor) -> Tensor:
-    """The room alone, without the dry sound: (..., 1 or 2, samples) * (2, taps) -> (..., 2, samples), the tail cut at the end.
+    """The room alone, without the dry sound: (..., 1 or 2, samples) and (2, taps) -> (..., 2, samples).
 
-    Each channel of a stereo track excites its own channel of the room; a mono track excites both.
+    Convolution by FFT, the tail cut at the end. Each channel of a stereo track excites its own channel of the room, a
+    mono track excites both.
     """
     samples = audio.shape[-1]
     impulse = impulse[..., :samples]

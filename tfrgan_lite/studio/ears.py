@@ -16,12 +16,19 @@ SILENCE_DB = -70.0
 
 @dataclass(frozen=True)
 class Heard:
-    """Measurements, each a tensor (tracks,) unless another shape is given; a silent track has finite, neutral values.
+    """Measurements, each a tensor (tracks,) but for `bands`; a silent track has finite values that mean nothing.
 
-    level_db: K-weighted level of the sounding frames in LUFS; audible: level above -70; peak_db: sample peak in dBFS; crest_db: peak against the
-    RMS of the sounding frames; tilt_db: energy of 2 to 10 kHz against 80 to 500 Hz; centroid_hz: mean frequency on a log scale;
-    presence_hz: the same within 500 to 5000 Hz; low_hz: strongest band below 160 Hz; density: share of sounding frames, 0..1;
-    width: 0 mono to 1 where the sides are as strong as the middle; bands: (tracks, 24), normalised amplitude by band.
+    level_db: K-weighted level of the sounding frames, LUFS
+    audible: whether that is above -70
+    peak_db: sample peak, dBFS
+    crest_db: peak against the RMS of the sounding frames
+    tilt_db: energy of 2 to 10 kHz against that of 80 to 500 Hz
+    centroid_hz: mean frequency on a logarithmic scale
+    presence_hz: the same within 500 to 5000 Hz
+    low_hz: centre of the strongest band below 160 Hz
+    density: share of frames that sound, 0 to 1
+    width: energy of the sides against the middle, 0 (mono) to 1
+    bands: amplitude in 24 bands from 40 Hz to 16 kHz, (tracks, 24), adding up to 1
     """
 
     level_db: Tensor
@@ -45,8 +52,10 @@ Groups = list[tuple[Tensor, Tensor]]
 
 
 def by_width(stems: Tensor) -> Groups:
-    """Split (tracks, 2, samples) into (indices, audio (n, 1, samples)) of the tracks with equal channels and
-    (indices, audio (n, 2, samples)) of the others, so that a mono track is computed once."""
+    """Split stems (tracks, 2, samples) into those with equal channels, of which one is kept, and the others.
+
+    Returns (indices (n,), audio (n, 1 or 2, samples)) for each kind that occurs: a mono track is computed once.
+    """
     mono = (stems[:, 0] == stems[:, -1]).all(-1)
     return [
         (which.nonzero()[:, 0], stems[which, :channels]) for which, channels in ((mono, 1), (~mono, 2)) if which.any()
@@ -56,8 +65,8 @@ def by_width(stems: Tensor) -> Groups:
 def _frames(groups: Groups, sample_rate: int, overlap: bool = True) -> tuple[Tensor, Tensor]:
     """Power spectra of 93 ms frames: (tracks, frames, bins), and the bins in Hz.
 
-    Hann windows, half overlapping; or, twice as fast and enough for a level, plain frames side by side. The bins of a frame
-    add up to the mean square of its two channels together, as BS.1770 sums them.
+    Hann windows, half overlapping; or, twice as fast and enough for a level, plain frames side by side. The bins of a
+    frame add up to the mean square of its two channels together, as BS.1770 sums them.
     """
     size = 2 ** round(np.log2(0.093 * sample_rate))
     window, hop = (torch.hann_window(size), size // 2) if overlap else (torch.ones(size), size)
@@ -86,7 +95,7 @@ def _to_lufs(power: Tensor) -> Tensor:
 
 
 def _gated(power: Tensor) -> tuple[Tensor, Tensor]:
-    """Level in LUFS (tracks,) of K-weighted powers (tracks, blocks), and which blocks passed the two gates of BS.1770."""
+    """Level in LUFS of K-weighted powers (tracks, blocks), and which blocks passed the two gates of BS.1770."""
     lufs = _to_lufs(power)
     passed = lufs > SILENCE_DB
     mean = (power * passed).sum(1) / passed.sum(1).clamp_min(1)
@@ -96,7 +105,7 @@ def _gated(power: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def level(groups: Groups, sample_rate: int) -> Tensor:
-    """Integrated loudness of each track in LUFS, (tracks,): within 0.5 LU of `audio.loudness`, and much faster.
+    """Integrated loudness of each track in LUFS, (tracks,): `audio.loudness` within 1 LU, and much faster.
 
     The K weighting is applied to spectra, and the blocks of 370 ms are means of four frames.
     """

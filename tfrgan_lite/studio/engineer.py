@@ -1,7 +1,7 @@
 """A mixing engineer whose every choice is known.
 
-`engineer` listens to all tracks, decides each channel strip from what it hears, from the roles, the style and who else plays,
-adds a little taste drawn from its seed, and runs the console.
+`engineer` listens to all tracks, decides each channel strip from what it hears, from the roles, the style and who else
+plays, adds a little taste drawn from its seed, and runs the console.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SEND_DB = {
     "voice": (-15.0, -17.0, -13.0, -11.0),
     "other": (-16.0, -16.0, -14.0, -14.0),
 }
-TILT_TARGET_DB = {  # 2 to 10 kHz against 80 to 500 Hz, of a well recorded track; nobody knows what "other" should sound like
+# 2 to 10 kHz against 80 to 500 Hz, of a well recorded track; nobody knows what "other" should sound like.
+TILT_TARGET_DB = {
     "drums": -8.0,
     "bass": -30.0,
     "guitar": -12.0,
@@ -61,8 +62,9 @@ FADER_LUFS = -20.0  # where a role at 0 LU is levelled before the master gain
 class Engineered:
     """A finished mix and how it was made.
 
-    wet_stems (tracks, 2, samples), mix (2, samples) equal to their sum; console: the settings of each track, named with units;
-    room: the arguments of `console.impulse_response`; master_gain_db: the last gain on everything.
+    wet_stems (tracks, 2, samples) and mix (2, samples), their sum; console: one dict of settings a track, named with
+    units (pan from -1 left to 1 right; ratio and peak_q have none); room: the arguments of `console.impulse_response`;
+    master_gain_db: the last gain, the same on every track.
     """
 
     wet_stems: Tensor
@@ -75,8 +77,8 @@ class Engineered:
 def engineer(song, seed: int) -> Engineered:
     """Mix a song: any object with `stems` (tracks, 2, samples), `roles`, `style` and `sample_rate`.
 
-    The same song and seed give the same mix. A silent track stays silent. The mix lands on the style's loudness, or lower
-    where its true peak would pass -1 dBTP. Raises UserError for an unknown style.
+    The same song and seed give the same mix. A silent track stays silent. The mix lands on the style's loudness
+    (`LOUDNESS_LUFS`), or below it where its true peak would pass -1 dBTP. Raises UserError for an unknown style.
     """
     style = style_index(song.style)
     stems, rate = song.stems, song.sample_rate
@@ -136,8 +138,8 @@ def _focus(heard: Heard, roles: tuple[str, ...]) -> int | None:
 def decide(heard: Heard, roles: tuple[str, ...], style: int, taste: dict) -> dict[str, Tensor]:
     """All settings but the gain, each a tensor (tracks,)."""
     focus = _focus(heard, roles)
-    wanted = [TILT_TARGET_DB.get(role, float(tilt) - BRIGHTNESS_DB[style]) for role, tilt in zip(roles, heard.tilt_db)]
-    tilt = heard.tilt_db - torch.tensor(wanted) - BRIGHTNESS_DB[style]
+    tilt = heard.tilt_db - torch.tensor([TILT_TARGET_DB.get(role, torch.nan) for role in roles]) - BRIGHTNESS_DB[style]
+    tilt = tilt.nan_to_num(nan=0.0)
     peak_hz, peak_db = _carve(heard, roles, focus)
     # Peaky tracks are compressed more, and their transients are let through for longer.
     ratio = (1 + (heard.crest_db - 8) / 4).clamp(1.2, 6)

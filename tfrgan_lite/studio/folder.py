@@ -15,11 +15,11 @@ from .song import Song
 def read_folder(path: str | Path, style: str) -> Song:
     """Read every audio file of a folder as one track, sorted by name; other and hidden files are ignored.
 
-    WAV, FLAC, MP3, OGG or AIFF, mono or stereo, any sample rates (resampled to the highest among them) and lengths (padded
-    with silence to the longest). A track's role is guessed from its file name. The stems keep their levels.
+    WAV, FLAC, MP3, OGG or AIFF, mono or stereo, any sample rates (resampled to the highest among them) and lengths
+    (padded with silence to the longest). A track's role is guessed from its file name. The stems keep their levels.
 
-    Raises UserError for an unknown style, a folder that is missing or holds no audio file or more than 16, and for a file that
-    cannot be decoded, is empty, has more than two channels or a sample that is not finite.
+    Raises UserError for an unknown style, a folder that is missing or holds no audio file or more than 16, and for a
+    file that cannot be decoded, is empty, has more than two channels or a sample that is not finite.
     """
     style_index(style)
     folder = Path(path)

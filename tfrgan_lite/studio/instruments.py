@@ -1,8 +1,8 @@
 """Synthesised instruments: every function returns one mono note or drum hit as float32 at `RATE`.
 
-Pitched instruments are additive: an instrument is a table of harmonic amplitudes over time, `(rows, harmonics)`, one row
+Pitched instruments are additive: an instrument is a table of harmonic amplitudes over time, (rows, harmonics), one row
 every `ROW_S` seconds. `_render` turns each row into one period of the waveform by an inverse FFT and reads the periods
-along the note's phase, so that a note of any timbre costs the same and no harmonic lies above `TOP_HZ`.
+along the note's phase, so that a note of any timbre costs the same and no harmonic starts above `TOP_HZ`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def organ(freq: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
 def string_pluck(freq: float, seconds: float, rng: np.random.Generator, bright: float = 1.0) -> np.ndarray:
     """Karplus and Strong (1983), solved: each period is the last one through a two-point average.
 
-    A harmonic of angular frequency w loses the factor cos(w / 2) per period, so its decay is known for every row at once.
+    A harmonic of frequency f loses the factor cos(pi f / rate) in each period, so every row is known at once. The
+    string runs at a rate of 26 kHz: the lower that is, the faster its harmonics die.
     """
     h, t = _grid(freq, seconds + 0.1)
     excitation = rng.rayleigh(0.8, h.shape).astype(np.float32) * h**-0.5 * _low_pass(h * freq, 5000 * bright, 1.0)
