@@ -60,13 +60,14 @@ def mix(stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, w
 def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
     """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came about."""
     from .evaluate import evaluate as measure
+    from .evaluate import table
     from .train import train as run
 
     config = preset_called(name, seed=seed)
     trainer = run(config, out, resume)
     results = measure(trainer.generator, config)
     trainer.generator.save(out / "generator.safetensors", {**results, "steps": trainer.step})
-    click.echo(_table(results))
+    click.echo(table(results))
     click.echo(f"{out / 'generator.safetensors'}: trained for {trainer.step} steps")
 
 
@@ -78,6 +79,7 @@ def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
 def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> None:
     """Measure a trained generator, rules and engineers on held-out songs; write the numbers with their provenance."""
     from .evaluate import evaluate as measure
+    from .evaluate import table
     from .files import written_whole
     from .generator import WEIGHTS, Generator
 
@@ -89,16 +91,7 @@ def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> 
     results = measure(Generator.from_pretrained(weights or WEIGHTS), config)
     with written_whole(out) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n")
-    click.echo(_table(results))
-
-
-def _table(results: dict) -> str:
-    """Markdown: each system's distance to the engineers in dB, mean and 95 % interval over songs."""
-    lines = ["| system | loudness matched, dB | as it is, dB |", "|---|---|---|"]
-    for name, row in results["systems"].items():
-        cells = [f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in (row["matched_db"], row["as_is_db"])]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    click.echo(table(results))
 
 
 def main() -> None:

@@ -65,7 +65,6 @@ PRESETS = {
         songs=16,
         seconds=4.0,
         held_out=32,
-        engineers=1,
         steps=60,
         batch=4,
         loss_frames=32,

@@ -12,52 +12,61 @@ from . import baselines
 from .config import Preset
 from .data import studio_songs
 from .generator import Generator
-from .metrics.mixing import log_mel_distance, mean_and_interval
+from .metrics.mixing import distance, mean_and_interval, view
 from .mix import mix_song
 
 
 def evaluate(generator: Generator, preset: Preset, progress: bool = True) -> dict:
     """Mix the preset's held-out songs and measure each system's distance to the engineers' mixes.
 
-    Every system is measured against all of a song's engineers; an engineer, the floor, against the song's other engineers.
+    Every system is measured against all of a song's engineers, of whom there must be two at least; an engineer, the floor,
+    against the song's other engineers. The generator's number is the mean over two takes.
 
     Returns:
         A dict for JSON: ``provenance``, and ``systems``: name -> ``matched_db`` and ``as_is_db`` (log-mel distance in dB with
         and without matching loudness), each as mean, low and high of the 95 % interval over songs; and ``diversity_db``,
         the distance between two takes of the same song.
     """
-    rows: dict[str, list[tuple[float, float]]] = {}
-    diversity: dict[str, list[float]] = {"TFR-GAN": [], "another engineer": []}
+    matched: dict[str, list[float]] = {}
+    as_is: dict[str, list[float]] = {}
+    diversity: dict[str, list[float]] = {}
     for raw, mixes in studio_songs(preset, held_out=True, progress=progress):
-        references = [one.mix for one in mixes]
         given = (raw.stems, raw.sample_rate)
         takes = [mix_song(*given, raw.style, seed, raw.roles, generator)[0] for seed in (0, 1)]
         systems = {
-            "raw sum": [(baselines.raw_sum(*given, raw.roles)[0], references)],
-            "equal loudness": [(baselines.equal_loudness(*given, raw.roles)[0], references)],
-            "TFR-GAN": [(takes[0], references)],
+            "raw sum": [baselines.raw_sum(*given, raw.roles)[0]],
+            "equal loudness": [baselines.equal_loudness(*given, raw.roles)[0]],
+            "TFR-GAN": takes,
+            "another engineer": [one.mix for one in mixes],
         }
-        if len(references) > 1:
-            others = [references[:i] + references[i + 1 :] for i in range(len(references))]
-            systems["another engineer"] = list(zip(references, others, strict=True))
-            diversity["another engineer"].append(log_mel_distance(references[0], references[1], raw.sample_rate))
-        diversity["TFR-GAN"].append(log_mel_distance(takes[0], takes[1], raw.sample_rate))
-        for name, judged in systems.items():
-            pairs = [(mix, reference) for mix, against in judged for reference in against]
-            distances = [[log_mel_distance(m, r, raw.sample_rate, matched) for m, r in pairs] for matched in (True, False)]
-            rows.setdefault(name, []).append(tuple(sum(d) / len(d) for d in distances))
+        for result, match in ((matched, True), (as_is, False)):
+            views = {name: [view(mix, raw.sample_rate, match) for mix in made] for name, made in systems.items()}
+            references = views["another engineer"]
+            for name, made in views.items():
+                # An engineer is judged against the others, never against the mix itself.
+                pairs = [distance(x, y) for x in made for y in references if x is not y]
+                result.setdefault(name, []).append(sum(pairs) / len(pairs))
+            if match:
+                for name in ("TFR-GAN", "another engineer"):
+                    diversity.setdefault(name, []).append(distance(*views[name][:2]))
     return {
         "provenance": provenance(preset),
-        "systems": {
-            name: {
-                "matched_db": mean_and_interval([row[0] for row in songs]),
-                "as_is_db": mean_and_interval([row[1] for row in songs]),
-            }
-            for name, songs in rows.items()
-        },
-        "diversity_db": {name: mean_and_interval(values) for name, values in diversity.items() if values},
         "songs": preset.held_out,
+        "systems": {
+            name: {"matched_db": mean_and_interval(matched[name]), "as_is_db": mean_and_interval(as_is[name])}
+            for name in matched
+        },
+        "diversity_db": {name: mean_and_interval(values) for name, values in diversity.items()},
     }
+
+
+def table(results: dict) -> str:
+    """Markdown: each system's distance to the engineers in dB, mean and 95 % interval over songs."""
+    lines = ["| system | loudness matched, dB | as it is, dB |", "|---|---|---|"]
+    for name, row in results["systems"].items():
+        cells = [f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in (row["matched_db"], row["as_is_db"])]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def provenance(preset: Preset) -> dict:
