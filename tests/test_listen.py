@@ -96,7 +96,7 @@ def test_figure_is_accessible_and_escapes_labels():
     figure = players._repr_html_()
     assert figure.count("<audio controls preload=") == 2 and figure.count('src="data:audio/mpeg;base64,') == 2
     assert 'aria-label="a &lt;b&gt; &amp; &quot;c&quot;, 1.0 seconds"' in figure
-    assert "<figcaption>What &lt;this&gt; is.</figcaption>" in figure
+    assert ">What &lt;this&gt; is.</figcaption>" in figure
     assert not re.search(r"<b>|<this>|https?:", figure)
     assert repr(players) == 'What <this> is. Sounds: a <b> & "c", d.'
 

@@ -129,6 +129,7 @@ def test_pages_open_in_a_browser_with_no_network(site, pages, browser):
                     set: all('.math mjx-container svg').filter(s => s.getBoundingClientRect().width > 0).length,
                     broken: all('mjx-merror, [data-mjx-error], .output.error').length,
                     images: all('img').filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
+                    bare: all('.cell_output img').filter(i => !i.closest('figure')?.querySelector('figcaption')).length,
                     icons: document.fonts.size == 0 || [...document.fonts].some(f => f.status == 'loaded'),
                     players: all('audio[controls]').filter(a => a.getBoundingClientRect().width > 0).length,
                 })
@@ -138,6 +139,7 @@ def test_pages_open_in_a_browser_with_no_network(site, pages, browser):
         assert seen["broken"] == 0, f"{file.name}: an equation or an output is broken"
         assert seen["set"] >= seen["written"], f"{file.name}: {seen}"
         assert seen["images"] == [], f"{file.name}: images do not show"
+        assert seen["bare"] == 0, f"{file.name}: a plot without a caption"
         assert seen["icons"], f"{file.name}: no icon font was loaded"
         assert seen["players"] == len(pages[file].players) or file.name == "index.html", f"{file.name}: {seen}"
         equations, players = equations + seen["set"], players + seen["players"]

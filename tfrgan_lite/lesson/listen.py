@@ -36,10 +36,10 @@ class Players:
         self.gains_db, self.mp3 = gains_db, mp3
         self.text = f"{describe} Sounds: {', '.join(mp3)}. {note}".strip()
         rows = "".join(_row(label, seconds[label], data) for label, data in mp3.items())
-        note = f"<p><small>{html.escape(note)}</small></p>" if note else ""
+        caption = html.escape(describe) + (f"<br><small>{html.escape(note)}</small>" if note else "")
         self.html = (
             f'<figure class="listen" role="group" aria-label="{html.escape(describe)}">'
-            f"<figcaption>{html.escape(describe)}</figcaption><table><tbody>{rows}</tbody></table>{note}</figure>"
+            f'<figcaption style="color: inherit">{caption}</figcaption><table><tbody>{rows}</tbody></table></figure>'
         )
 
     def __repr__(self) -> str:
@@ -130,4 +130,4 @@ def _note(match_loudness: bool, common: float) -> str:
 def _row(label: str, seconds: float, data: bytes) -> str:
     name, source = html.escape(label), f"data:audio/mpeg;base64,{base64.b64encode(data).decode()}"
     player = f'<audio controls preload="none" aria-label="{name}, {seconds:.1f} seconds" src="{source}"></audio>'
-    return f'<tr><th scope="row">{name}</th><td>{player}</td><td>{seconds:.1f} s</td></tr>'
+    return f'<tr><th scope="row">{name}<br><small>{seconds:.1f} s</small></th><td>{player}</td></tr>'
