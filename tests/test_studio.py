@@ -111,6 +111,10 @@ def test_bad_arguments():
         song(0, "polka")
     with pytest.raises(UserError, match="seconds"):
         song(0, seconds=0)
+    with pytest.raises(UserError, match="seed"):
+        song(-1)
+    with pytest.raises(UserError, match="seed"):
+        engineer(song(0, seconds=0.1), -1)
     with pytest.raises(UserError, match="pop, rock, electronic, ballad"):
         engineer(replace(song(0, seconds=0.1), style="polka"), 0)
 

@@ -130,19 +130,20 @@ def _hold(x: Tensor, pole: Tensor) -> Tensor:
     blocks = -(-samples // length)
     x = torch.nn.functional.pad(x, (0, blocks * length - samples)).view(tracks, blocks, length)
     x = x.permute(2, 0, 1).contiguous()  # (length, tracks, blocks)
-    b, c = (1 - pole) * x[0], x[0]
-    for step in x[1:]:
-        b, c = torch.lerp(step, b, pole), torch.maximum(step, torch.lerp(step, c, pole))
+    step_in = (1 - pole) * x
+    b, c = step_in[0], x[0]
+    for now, part in zip(x[1:], step_in[1:], strict=True):
+        b, c = torch.addcmul(part, pole, b), torch.maximum(now, torch.addcmul(part, pole, c))
     over_block, state = pole[:, 0] ** length, torch.zeros(tracks)
     starts = []
     for b_end, c_end in zip(b.T, c.T, strict=True):
         starts.append(state)
         state = torch.maximum(c_end, over_block * state + b_end)
     y, out = torch.stack(starts, dim=1), []
-    for step in x:
-        y = torch.maximum(step, torch.lerp(step, y, pole))
+    for now, part in zip(x, step_in, strict=True):
+        y = torch.maximum(now, torch.addcmul(part, pole, y))
         out.append(y)
-    return torch.stack(out, dim=-1).view(tracks, -1)[:, :samples]
+    return torch.stack(out).permute(1, 2, 0).reshape(tracks, -1)[:, :samples].contiguous()
 
 
 def impulse_response(sample_rate: int, decay_s: float = 1.2, seed: int = 0, predelay_ms: float = 0.0) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..audio import loudness, true_peak_db
+from ..errors import UserError
 from ..labels import style_index
 from . import console as desk
 from .ears import Groups, Heard, by_width, level, listen
@@ -78,9 +79,12 @@ def engineer(song, seed: int) -> Engineered:
     """Mix a song: any object with `stems` (tracks, 2, samples), `roles`, `style` and `sample_rate`.
 
     The same song and seed give the same mix. A silent track stays silent. The mix lands on the style's loudness
-    (`LOUDNESS_LUFS`), or below it where its true peak would pass -1 dBTP. Raises UserError for an unknown style.
+    (`LOUDNESS_LUFS`), or below it where its true peak would pass -1 dBTP. Raises UserError for an unknown style
+    or a negative seed.
     """
     style = style_index(song.style)
+    if seed < 0:
+        raise UserError(f"seed: {seed} is negative; give 0 or a positive whole number")
     stems, rate = song.stems, song.sample_rate
     taste = _taste(seed, style, len(stems))
     groups = by_width(stems)

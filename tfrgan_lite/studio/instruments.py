@@ -14,7 +14,8 @@ RATE = 44100
 ROW_S = 0.02
 TOP_HZ = 14000.0
 MAX_HARMONICS = 80
-PERIOD = 512  # samples of one tabulated period
+PERIOD_BITS = 9
+PERIOD = 2**PERIOD_BITS  # samples of one tabulated period
 
 
 def _grid(freq: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
@@ -40,30 +41,30 @@ def _render(
     `vibrato` is its depth as a share of the frequency (5.5 Hz, fading in); `scoop` starts the note flat by that share.
     """
     samples = max(int(seconds * RATE), 2)
-    time = np.arange(samples, dtype=np.float64) / RATE
-    phase = freq * time + rng.random()
-    if vibrato:
-        depth = vibrato * np.minimum(time / 0.4, 1.0)
-        phase -= freq * depth * np.cos(2 * np.pi * 5.5 * time) / (2 * np.pi * 5.5)
-    if scoop:
-        phase += freq * scoop * 0.05 * np.exp(-time / 0.05)
+    row = int(ROW_S * RATE)
+    rows = -(-samples // row)
+    # Phase in units of 2^-32 cycles: unsigned integers wrap round by themselves.
+    phase = np.arange(rows * row, dtype=np.uint32) * np.uint32(freq / RATE * 2**32) + np.uint32(rng.integers(2**32))
+    if vibrato or scoop:
+        time = np.arange(rows * row, dtype=np.float32) / RATE
+        wave = np.minimum(time / 0.4, 1.0) * np.cos(2 * np.pi * 5.5 * time)
+        bend = freq * (scoop * 0.05 * np.exp(-time / 0.05) - vibrato / (2 * np.pi * 5.5) * wave)
+        phase += (bend * 2.0**32).astype(np.int64).astype(np.uint32)
     spectrum = np.zeros((len(amplitudes), PERIOD // 2 + 1), np.complex64)
     angles = np.exp(2j * np.pi * rng.random(amplitudes.shape[1])).astype(np.complex64)
     spectrum[:, 1 : amplitudes.shape[1] + 1] = amplitudes * angles
     table = np.fft.irfft(spectrum, PERIOD, axis=1).astype(np.float32) * (PERIOD / 2)
-    # One more column, equal to the first, and bilinear reading: between neighbours in a period and between two rows.
-    table = np.concatenate([table, table[:, :1]], axis=1).ravel()
-    place = (phase - np.floor(phase)).astype(np.float32) * PERIOD
-    column = np.minimum(place.astype(np.int32), PERIOD - 1)
-    place -= column
-    row_place = (time / ROW_S).astype(np.float32)
-    row = row_place.astype(np.int32)
-    row_place -= row
-    index = row * (PERIOD + 1) + column
-    here = table[index] * (1 - place) + table[index + 1] * place
-    index += PERIOD + 1
-    after = table[index] * (1 - place) + table[index + 1] * place
-    wave = here + (after - here) * row_place
+    slope = np.roll(table, -1, axis=1) - table
+    # Bilinear reading: between neighbours in a period, and between this row's period and the next row's.
+    column = (phase >> (32 - PERIOD_BITS)).astype(np.intp).reshape(rows, row)
+    column += PERIOD * np.arange(rows)[:, None]
+    place = (phase << PERIOD_BITS).astype(np.float32).reshape(rows, row) * np.float32(2.0**-32)
+    here = table.take(column) + slope.take(column) * place
+    column += PERIOD
+    after = table.take(column) + slope.take(column) * place
+    after -= here
+    after *= np.linspace(0, 1, row, endpoint=False, dtype=np.float32)
+    wave = (here + after).ravel()[:samples]
     rise, fall = min(int(attack_s * RATE), samples // 2), min(int(release_s * RATE), samples // 2)
     if rise:
         wave[:rise] *= np.linspace(0, 1, rise, dtype=np.float32)

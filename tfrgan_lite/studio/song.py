@@ -43,8 +43,10 @@ def song(seed: int, style: str | None = None, seconds: float = 10.0) -> Song:
 
     The same `seed`, `style` and `seconds` give the same song bit for bit. `style` None draws one from the seed: it is
     then the same song as with that style named. Returns 4 to 6 stems at 44.1 kHz, `seconds` long, peaks at most 1.
-    Raises UserError for an unknown style or a length that is not above zero.
+    Raises UserError for a negative seed, an unknown style or a length that is not above zero.
     """
+    if seed < 0:
+        raise UserError(f"seed: {seed} is negative; give 0 or a positive whole number")
     if style is None:
         style = STYLES[int(np.random.default_rng([seed, 0]).integers(len(STYLES)))]
     style_index(style)
@@ -119,11 +121,12 @@ def _record(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     tilt = 10 ** (rng.uniform(-TILT_DB, TILT_DB) / 20)
     # First-order tilt H(s) = (g s + w) / (s + g w): 1/g at 0 Hz, g at the top, 1 at w = 1 kHz; bilinear transform.
     w = np.tan(np.pi * 1000 / RATE)
-    b, a = np.array([tilt + w, w - tilt]), np.array([1 + tilt * w, tilt * w - 1])
-    audio = lfilter(b / a[0], a / a[0], audio, axis=-1).astype(np.float32)
+    b, a = np.array([tilt + w, w - tilt]) / (1 + tilt * w), np.array([1, (tilt * w - 1) / (1 + tilt * w)])
+    audio = lfilter(b.astype(np.float32), a.astype(np.float32), audio, axis=-1)
     level = 10 ** ((NOMINAL_DB + rng.uniform(-LEVEL_DB, LEVEL_DB)) / 20)
-    noise = rng.standard_normal(audio.shape, dtype=np.float32) * np.float32(10 ** (rng.uniform(-62, -50) / 20))
-    audio = audio * np.float32(1 / max(_active_rms(audio), 1e-6)) + noise
+    noise_level = 10 ** (rng.uniform(-62, -50) / 20)
+    audio *= np.float32(1 / max(_active_rms(audio), 1e-6))
+    audio += rng.standard_normal(audio.shape, dtype=np.float32) * np.float32(noise_level)
     # A level that would clip is turned down instead, as at a recording.
     return audio * np.float32(min(level, 0.99 / max(float(np.abs(audio).max()), 1e-6)))
 
