@@ -3,6 +3,7 @@
 python tools/check.py
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,13 @@ from keys import digest, environment, tree
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("tfrgan_lite", "tests", "tools", "notebooks", "book", "benchmarks")
 FILES = ("pyproject.toml", "_config.yml", "_toc.yml", "README.md", "Makefile")
-COMMANDS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest"])
+# One thread for each of several processes: the networks of the tests are too small to gain from more.
+WORKERS = min(4, os.cpu_count() or 1)
+COMMANDS = (
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["pytest", "-n", str(WORKERS), "--dist", "loadfile"],
+)
 
 
 def main() -> int:
@@ -23,9 +30,10 @@ def main() -> int:
         print("tests: passed before, and nothing has changed since; make clean makes them run again")
         return 0
     stamp.unlink(missing_ok=True)
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
     for command in COMMANDS:
         print("$", *command, flush=True)
-        if code := subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode:
+        if code := subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=env).returncode:
             print(f"tests: FAILED in {' '.join(command)}")
             return code
     stamp.parent.mkdir(exist_ok=True)
