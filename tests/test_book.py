@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-PLOTS = {"plot", "imshow", "bar", "barh", "hist", "scatter", "semilogx", "semilogy", "loglog", "pcolormesh", "step"}
+PLOTS = {"plot", "imshow", "bar", "barh", "hist", "scatter", "semilogx", "semilogy", "loglog", "pcolormesh"}
 NO_PLOTS = {"close", "style", "rcParams", "switch_backend"}
 EXERCISE = re.compile(r"^[:`]{3,}\{exercise\}.*?\n((?:.*\n)*?)[:`]{3,}\s*$", re.MULTILINE)
 SOLUTION = re.compile(r"^[:`]{3,}\{solution\}\s*(\S+)\s*\n((?::.*\n)*)", re.MULTILINE)
