@@ -143,3 +143,11 @@ def test_the_contents_list_exactly_the_notebooks_and_pages_that_exist(root):
     assert sorted(listed) == sorted(exist)
     chapters = [entry for entry in listed if entry.startswith("notebooks/")]
     assert chapters == sorted(chapters), "the chapters are not in the order of their numbers"
+
+
+def test_notation_gives_names_that_the_code_uses(root):
+    page = (root / "book" / "notation.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(\w+)`", page.split(":::{list-table}")[1].split("\n:::")[0]))
+    assert {"tracks", "frames", "mels", "d_model", "Generator"} <= names
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (root / "tfrgan_lite").rglob("*.py"))
+    assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
