@@ -60,7 +60,7 @@ def main(root: Path, preset: str) -> int:
     """Build the site; the exit code of Jupyter Book, or 1 if chapters must be executed first."""
     if waiting := chapters.stale(root, preset):
         names = ", ".join(notebook.stem for notebook in waiting)
-        print(f"site: not executed with preset {preset} as they are now: {names}; run make book PRESET={preset}")
+        print(f"site ({preset}): changed, or what they import has, since they were executed: {names}; make book again")
         return 1
     build, source = root / "_build", root / "_build" / "source"
     stage(root, preset, source)
