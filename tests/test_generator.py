@@ -44,7 +44,9 @@ def test_any_number_of_tracks_and_frames(generator, tracks, frames):
 def test_permuting_tracks_permutes_the_decision(generator):
     given = inputs(tracks=5)
     order = torch.tensor([3, 0, 4, 1, 2])
-    permuted = {key: value[:, order] if key in ("log_mel", "roles", "present") else value for key, value in given.items()}
+    permuted = {
+        key: value[:, order] if key in ("log_mel", "roles", "present") else value for key, value in given.items()
+    }
     one, other = generator(**given), generator(**permuted)
     for name in ("gain", "pan", "send", "bands", "fine_gain", "fine_phase"):
         torch.testing.assert_close(getattr(one, name)[:, order], getattr(other, name), atol=1e-5, rtol=1e-5)

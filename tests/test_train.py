@@ -6,14 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tfrgan_lite.config import Architecture, preset
-from tfrgan_lite.data import LessonSet, leans_right, lessons, studio_songs
+from tfrgan_lite.config import PRESETS, Architecture, preset
+from tfrgan_lite.data import HELD_OUT, LessonSet, held_out_songs, leans_right, lessons, mixed_song
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.prepare import spectrum_to_log_mel
 from tfrgan_lite.train import CHECKPOINT, Trainer, train
 
 TINY = preset(
     "ci",
-    architecture=Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=128, fine=16),
+    architecture=Architecture(
+        d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=128, fine=16
+    ),
     songs=4,
     seconds=2.0,
     steps=8,
@@ -34,19 +37,22 @@ def weights(trainer):
 
 
 def test_songs_for_training_and_for_judging_differ():
-    training = {song.seed for song, _ in studio_songs(replace(TINY, songs=2), progress=False)}
-    judging = {song.seed for song, _ in studio_songs(replace(TINY, held_out=2), held_out=True, progress=False)}
-    assert not training & judging
+    """Seeds of training songs grow from 10 000 times the run's seed, those of held-out songs from a million."""
+    judging = [song.seed for song, _ in held_out_songs(replace(TINY, held_out=2), progress=False)]
+    assert judging == [HELD_OUT, HELD_OUT + 1]
+    assert all(10_000 * p.seed + p.songs <= min(10_000 * (p.seed + 1), HELD_OUT) for p in PRESETS.values())
 
 
 def test_lessons_never_lean_right(lesson_set):
-    for raw, mixes in studio_songs(replace(TINY, songs=3, engineers=4), progress=False):
-        sides = [leans_right(one.mix) for one in mixes]
-        for lesson in lessons(raw, mixes, 80):
+    sides = set()
+    for seed in range(3):
+        raw, mixes = mixed_song(seed, "pop", 2.0, 4)
+        for mixed, lesson in zip(mixes, lessons(raw, mixes, 80), strict=True):
+            sides.add(leans_right(mixed.mix))
             left, right = lesson.mix_log_mel[:2].double().exp().sum((1, 2))
             assert left >= 0.9 * right
             assert torch.isfinite(lesson.mix_log_mel).all()
-        assert len(sides) == 4
+    assert sides == {True, False}  # else nothing was mirrored and nothing tested
 
 
 def test_batches_depend_on_seed_and_step_alone(lesson_set):
@@ -59,8 +65,6 @@ def test_batch_audio_lies_under_the_compared_frames(lesson_set):
     """The spectra rendered from a batch's audio are the frames that its log-mel shows at the same place."""
     trainer = Trainer(TINY, lesson_set)
     batch = lesson_set.batch(0).to(torch.device("cpu"))
-    from tfrgan_lite.prepare import spectrum_to_log_mel
-
     spectra = trainer.stft(batch.dry.mean(-2))[..., 2:-2, :]
     there = spectrum_to_log_mel(spectra, 44100)
     shown = batch.log_mel[:, :, batch.offset : batch.offset + TINY.loss_frames]
@@ -70,14 +74,18 @@ def test_batch_audio_lies_under_the_compared_frames(lesson_set):
 
 
 def test_training_learns_more_than_leaving_the_faders_alone(lesson_set):
-    """On the songs it saw, a few dozen steps bring the mix nearer to the engineers' than the untrained generator's start."""
+    """On the songs it saw, a few dozen steps bring the mix nearer to the engineers' than the untrained generator's
+    start.
+    """
     trainer = Trainer(replace(TINY, steps=40, learning_rate=1e-2), lesson_set)
     trainer.fit(progress=False)
     first, last = (sum(h["mix"] for h in part) / 5 for part in (trainer.history[:5], trainer.history[-5:]))
     assert last < 0.8 * first
 
 
-@pytest.mark.parametrize("changes", [{}, {"discriminator": "mlp", "adversarial": "minimax"}, {"adversarial": "non_saturating"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"discriminator": "mlp", "adversarial": "minimax"}, {"adversarial": "non_saturating"}]
+)
 def test_resume_is_exact(lesson_set, tmp_path, changes):
     config = replace(TINY, **changes)
     straight = Trainer(config, lesson_set)

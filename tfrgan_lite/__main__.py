@@ -27,8 +27,12 @@ def cli() -> None:
 @click.option("--stems-out", type=FOLDER, help="Folder for the wet stems, one WAV a track.")
 @click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-def mix(stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, weights: Path | None, force: bool) -> None:
-    """Mix the folder STEMS: WAV, FLAC, MP3, OGG or AIFF, one file a track, named by what plays (drums.wav, lead vocal.mp3)."""
+def mix(
+    stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, weights: Path | None, force: bool
+) -> None:
+    """Mix the folder STEMS: WAV, FLAC, MP3, OGG or AIFF, one file a track, named by what plays (drums.wav, lead
+    vocal.mp3).
+    """
     from .audio import ensure_writable, write_audio
     from .generator import Generator
     from .labels import style_index
@@ -58,7 +62,9 @@ def mix(stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, w
 @click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
 @click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
 def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
-    """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came about."""
+    """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came
+    about.
+    """
     from .evaluate import evaluate as measure
     from .evaluate import table
     from .train import train as run

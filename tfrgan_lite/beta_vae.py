@@ -1,4 +1,6 @@
-"""The β-VAE, as the module after a feed-forward network (paper, "Deep de-entanglement") and as a model of its own. Chapter 06."""
+"""The β-VAE, as the module after a feed-forward network (paper, "Deep de-entanglement") and as a model of its own.
+Chapter 06.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,15 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def active_units(kl: Tensor, threshold: float = 0.01) -> int:
-    """How many latent units carry information: those whose KL (..., latent), averaged over all else, is above ``threshold`` nats."""
+    """How many latent units carry information: those whose KL (..., latent), averaged over all else, is above
+    ``threshold`` nats.
+    """
     return int((kl.flatten(0, -2).mean(0) > threshold).sum())
 
 
 class BetaVAEModule(nn.Module):
-    """The paper's module after the FFN: features are squeezed through a Gaussian latent and added back (residual, then norm).
+    """The paper's module after the FFN: features are squeezed through a Gaussian latent and added back (residual, then
+    norm).
 
     Args:
         d_model: width of a token.
@@ -74,13 +79,16 @@ class BetaVAE(nn.Module):
         return self.decoder(z)
 
     def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """(..., features) -> reconstruction (..., features), μ and log σ² (..., latent). Samples z in training, else z = μ."""
+        """(..., features) -> reconstruction (..., features), μ and log σ² (..., latent). Samples z in training, else z
+        = μ.
+        """
         mu, logvar = self.encode(x)
         z = reparameterise(mu, logvar, _normal(mu, noise)) if self.training else mu
         return self.decode(z), mu, logvar
 
     def loss(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, features) -> total, reconstruction (half the squared error, summed over features) and KL, means over the batch.
+        """(batch, features) -> total, reconstruction (half the squared error, summed over features) and KL, means over
+        the batch.
 
         Half the squared error is the negative log-likelihood of a Gaussian decoder of variance 1, up to a constant.
         """

@@ -1,4 +1,6 @@
-"""Every number of an experiment, once: the presets ``ci`` (seconds), ``cpu`` (minutes on two cores) and ``gpu`` (a Colab T4)."""
+"""Every number of an experiment, once: the presets ``ci`` (seconds), ``cpu`` (minutes on two cores) and ``gpu`` (a
+Colab T4).
+"""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -35,12 +37,13 @@ class Preset:
     # data
     songs: int = 160  # training songs
     seconds: float = 10.0  # of each song
-    held_out: int = 32  # test songs, from seeds that training never uses
-    engineers: int = 2  # mixes of each song
+    mixes: int = 1  # engineers who mixed each training song
+    held_out: int = 32  # songs for judging, from seeds that training never uses
+    judges: int = 2  # engineers whose mixes of each held-out song are the measure
     # training
-    steps: int = 500
+    steps: int = 600
     batch: int = 8  # songs in a step
-    loss_frames: int = 64  # frames of each window on which the spectra are rendered and compared
+    loss_frames: int = 32  # frames of each window on which the spectra are rendered and compared
     learning_rate: float = 1.5e-3
     discriminator_rate: float = 4e-4
     warm_up: int = 40  # steps to the full learning rate
@@ -76,9 +79,10 @@ PRESETS = {
     "gpu": Preset(
         "gpu",
         Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128, frames=768),
-        songs=800,
+        songs=320,
         held_out=64,
-        engineers=4,
+        mixes=2,
+        judges=4,
         steps=4000,
         batch=16,
         loss_frames=96,

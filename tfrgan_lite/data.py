@@ -1,6 +1,6 @@
 """Songs of the studio as training batches: rendered once, in parallel, then cut at random. Chapter 12."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,23 +21,40 @@ HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' star
 MARGIN = 2  # frames rendered on both sides of those compared, so that no window is cut off
 
 
-def studio_songs(preset: Preset, held_out: bool = False, progress: bool = True) -> Iterator[tuple[Song, list[Engineered]]]:
-    """The preset's songs, each with its engineers' mixes, rendered on all cores. Styles take turns.
-
-    Args:
-        held_out: the songs for judging in place of those for training; no seed is in both.
-    """
-    count = preset.held_out if held_out else preset.songs
-    first = HELD_OUT if held_out else preset.seed * 10_000
-    jobs = (delayed(_render)(first + i, STYLES[i % len(STYLES)], preset) for i in range(count))
-    rendered = Parallel(n_jobs=min(cpu_count(), 8), return_as="generator")(jobs)
-    yield from tqdm(rendered, "rendering songs", count, disable=not progress, unit="song")
+def mixed_song(seed: int, style: str, seconds: float, engineers: int) -> tuple[Song, list[Engineered]]:
+    """The studio's song of a seed and style, and its mixes by ``engineers`` engineers, who never mix another song."""
+    raw = song(seed, style, seconds)
+    return raw, [engineer(raw, 1000 * seed + e) for e in range(engineers)]
 
 
-def _render(seed: int, style: str, preset: Preset) -> tuple[Song, list[Engineered]]:
-    torch.set_num_threads(1)  # one song a core
-    raw = song(seed, style, preset.seconds)
-    return raw, [engineer(raw, 1000 * seed + e) for e in range(preset.engineers)]
+def held_out_songs(preset: Preset, progress: bool = True) -> Iterator[tuple[Song, list[Engineered]]]:
+    """The preset's songs for judging, each with its engineers' mixes. No training song has the seed of one of these."""
+    yield from _on_all_cores(_judged_song, preset, HELD_OUT, preset.held_out, progress)
+
+
+def training_lessons(preset: Preset, progress: bool = True) -> Iterator[list["Lesson"]]:
+    """The preset's training songs as lessons, a list for each song."""
+    yield from _on_all_cores(_song_lessons, preset, 10_000 * preset.seed, preset.songs, progress)
+
+
+def _on_all_cores(job: Callable, preset: Preset, first: int, count: int, progress: bool) -> Iterator:
+    """The results of a job for ``count`` seeds from ``first`` on, in order; the styles take turns."""
+    jobs = (delayed(_on_one_core)(job, first + i, STYLES[i % len(STYLES)], preset) for i in range(count))
+    done = Parallel(n_jobs=min(cpu_count(), 8), return_as="generator")(jobs)
+    return iter(tqdm(done, "rendering songs", count, disable=not progress, unit="song"))
+
+
+def _on_one_core(job: Callable, *arguments) -> object:
+    torch.set_num_threads(1)
+    return job(*arguments)
+
+
+def _judged_song(seed: int, style: str, preset: Preset) -> tuple[Song, list[Engineered]]:
+    return mixed_song(seed, style, preset.seconds, preset.judges)
+
+
+def _song_lessons(seed: int, style: str, preset: Preset) -> list["Lesson"]:
+    return lessons(*mixed_song(seed, style, preset.seconds, preset.mixes), preset.architecture.mels)
 
 
 def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
@@ -112,7 +129,9 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device, in single precision."""
         moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(**{k: v.float() if isinstance(v, Tensor) and v.dtype == torch.half else v for k, v in moved.items()})
+        return Batch(
+            **{k: v.float() if isinstance(v, Tensor) and v.dtype == torch.half else v for k, v in moved.items()}
+        )
 
 
 class LessonSet:
@@ -123,17 +142,21 @@ class LessonSet:
     def __init__(self, preset: Preset, progress: bool = True):
         self.preset = preset
         mels = preset.architecture.mels
-        self.lessons = [one for raw, mixes in studio_songs(preset, progress=progress) for one in lessons(raw, mixes, mels)]
+        self.lessons = [lesson for song in training_lessons(preset, progress) for lesson in song]
         self.hop = log_mel_of(self.SAMPLE_RATE, mels).stft.hop_length
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step. The same preset and step give the same batch, so that a resumed run sees what it would have seen."""
+        """The batch of a step. The same preset and step give the same batch, so that a resumed run sees what it would
+        have seen.
+        """
         p, rng = self.preset, np.random.default_rng((self.preset.seed, step))
         chosen = [self.lessons[i] for i in rng.choice(len(self.lessons), p.batch, replace=len(self.lessons) < p.batch)]
         offset = int(rng.integers(0, p.architecture.frames - p.loss_frames + 1))
         rows = [self._cut(lesson, offset, rng) for lesson in chosen]
         columns = {key: [row[key] for row in rows] for key in rows[0]}
-        padded = {key: pad_sequence(column, batch_first=True) for key, column in columns.items() if key != "mix_log_mel"}
+        padded = {
+            key: pad_sequence(column, batch_first=True) for key, column in columns.items() if key != "mix_log_mel"
+        }
         style = torch.tensor([lesson.style for lesson in chosen])
         return Batch(mix_log_mel=torch.stack(columns["mix_log_mel"]), style=style, offset=offset, **padded)
 
@@ -152,7 +175,9 @@ class LessonSet:
         }
 
     def _samples(self, audio: Tensor, first: int, count: int) -> Tensor:
-        """The samples under ``count`` frames from ``first`` on, and under MARGIN frames on each side; silence outside the song."""
+        """The samples under ``count`` frames from ``first`` on, and under MARGIN frames on each side; silence outside
+        the song.
+        """
         start, stop = (first - MARGIN) * self.hop, (first + count + MARGIN) * self.hop
         inside = audio[..., max(0, start) : min(stop, audio.shape[-1])]
         return functional.pad(inside, (max(0, -start), max(0, stop - audio.shape[-1])))

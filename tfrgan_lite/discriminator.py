@@ -1,6 +1,7 @@
 """D, the discriminator: has it heard a real mix? Chapter 07.
 
-Both read the stereo log-mel of a mix as (batch, 2, T, F), mid and side, and a style label, and return logits: D = sigmoid.
+Both read the stereo log-mel of a mix as (batch, 2, T, F), mid and side, and a style label, and return
+logits: D = sigmoid.
 """
 
 import torch
@@ -41,7 +42,8 @@ class MLPDiscriminator(nn.Module):
 
 
 class SpectralDiscriminator(nn.Module):
-    """A patch critic on the stereo spectrogram: strided convolutions that judge overlapping patches of time and frequency.
+    """A patch critic on the stereo spectrogram: strided convolutions that judge overlapping patches of time and
+    frequency.
 
     Args:
         mels: F, known to the layers as a coordinate channel, so that a patch knows its frequency.

@@ -10,7 +10,7 @@ import torch
 
 from . import baselines
 from .config import Preset
-from .data import studio_songs
+from .data import held_out_songs
 from .generator import Generator
 from .metrics.mixing import distance, mean_and_interval, view
 from .mix import mix_song
@@ -19,18 +19,21 @@ from .mix import mix_song
 def evaluate(generator: Generator, preset: Preset, progress: bool = True) -> dict:
     """Mix the preset's held-out songs and measure each system's distance to the engineers' mixes.
 
-    Every system is measured against all of a song's engineers, of whom there must be two at least; an engineer, the floor,
+    Every system is measured against all of a song's engineers, of whom there must be two at least; an engineer, the
+    floor,
     against the song's other engineers. The generator's number is the mean over two takes.
 
     Returns:
-        A dict for JSON: ``provenance``, and ``systems``: name -> ``matched_db`` and ``as_is_db`` (log-mel distance in dB with
-        and without matching loudness), each as mean, low and high of the 95 % interval over songs; and ``diversity_db``,
+        A dict for JSON: ``provenance``, and ``systems``: name -> ``matched_db`` and ``as_is_db`` (log-mel distance in
+        dB with
+        and without matching loudness), each as mean, low and high of the 95 % interval over songs; and
+        ``diversity_db``,
         the distance between two takes of the same song.
     """
     matched: dict[str, list[float]] = {}
     as_is: dict[str, list[float]] = {}
     diversity: dict[str, list[float]] = {}
-    for raw, mixes in studio_songs(preset, held_out=True, progress=progress):
+    for raw, mixes in held_out_songs(preset, progress):
         given = (raw.stems, raw.sample_rate)
         takes = [mix_song(*given, raw.style, seed, raw.roles, generator)[0] for seed in (0, 1)]
         systems = {

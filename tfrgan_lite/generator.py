@@ -1,7 +1,8 @@
 """G, the multi-track generator: dry log-mels, noise and a style label in; wet spectra of every track out. Chapter 08.
 
 The network decides (:class:`Decision`) how each track's own complex spectrum shall change; rendering that decision
-(:func:`render`) multiplies spectra. So the cost of the network does not depend on the sample rate, and silence stays silent.
+(:func:`render`) multiplies spectra. So the cost of the network does not depend on the sample rate, and silence stays
+silent.
 """
 
 import json
@@ -42,13 +43,16 @@ class Decision:
 
 
 def pan_gains(pan: Tensor) -> Tensor:
-    """Constant-power law, unity at the centre: (...) in -1..1 -> (..., 2) amplitude ratios √2 cos and √2 sin of π(1 + p)/4."""
+    """Constant-power law, unity at the centre: (...) in -1..1 -> (..., 2) amplitude ratios √2 cos and √2 sin of π(1 +
+    p)/4.
+    """
     angle = torch.pi / 4 * (1 + pan)
     return 2**0.5 * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
-    """Turn a decision into wet spectra: coarse and fine gains are added (the skip connection), phases turned, reverb mixed in.
+    """Turn a decision into wet spectra: coarse and fine gains are added (the skip connection), phases turned, reverb
+    mixed in.
 
     Args:
         dry: complex spectra (B, N, 2, T, K) of the level-normalised stems.
@@ -78,7 +82,9 @@ class CoarseHead(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, h: Tensor, frames: int, wanted: slice, mels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """h (B, N, tokens, d_model) for ``frames`` frames -> of those wanted, gain, pan, send (B, N, T), bands (B, N, T, mels)."""
+        """h (B, N, tokens, d_model) for ``frames`` frames -> of those wanted, gain, pan, send (B, N, T), bands (B, N,
+        T, mels).
+        """
         settings = _resize(self.out(h), frames)[:, :, wanted]
         gain = GAIN_RANGE * torch.tanh(settings[..., 0] / GAIN_RANGE)
         pan = torch.tanh(settings[..., 1])
@@ -90,7 +96,9 @@ class CoarseHead(nn.Module):
 
 
 class FineHead(nn.Module):
-    """Frame by frame: what the coarse head's broad strokes miss, a gain and a phase change for each channel and mel band."""
+    """Frame by frame: what the coarse head's broad strokes miss, a gain and a phase change for each channel and mel
+    band.
+    """
 
     REACH = 2  # frames on each side that a convolution sees
 
@@ -120,7 +128,8 @@ class FineHead(nn.Module):
 
 
 class Generator(nn.Module):
-    """TFR-G: embedding and position, TFR encoder, start token from [z; style], causal TFR decoder, coarse head, fine head.
+    """TFR-G: embedding and position, TFR encoder, start token from [z; style], causal TFR decoder, coarse head, fine
+    head.
 
     Works on any number of tracks in any order: permuting the tracks permutes the wet stems.
     """
@@ -173,7 +182,9 @@ class Generator(nn.Module):
         return Decision(gain, pan, bands, send, fine_gain, fine_phase, encoder_kl + decoder_kl)
 
     def save(self, path: str | Path, card: dict) -> None:
-        """Write weights, architecture and ``card`` (how they came about) as one safetensors file, whole or not at all."""
+        """Write weights, architecture and ``card`` (how they came about) as one safetensors file, whole or not at
+        all.
+        """
         metadata = {"architecture": json.dumps(asdict(self.architecture)), "card": json.dumps(card)}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with written_whole(path) as temporary:
@@ -188,7 +199,7 @@ class Generator(nn.Module):
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
             generator = cls(Architecture(**json.loads(metadata["architecture"])))
             generator.load_state_dict(tensors)
         except (OSError, SafetensorError) as error:

@@ -20,7 +20,9 @@ _ROLE_WORDS = (
 
 
 def guess_role(name: str) -> str:
-    """Role of a track from its file name without extension, for example ``"lead vocal 2"`` -> ``"voice"``; else ``"other"``."""
+    """Role of a track from its file name without extension, for example ``"lead vocal 2"`` -> ``"voice"``; else
+    ``"other"``.
+    """
     words = set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
     for role, known in _ROLE_WORDS:
         if words & set(known.split()):

@@ -10,7 +10,6 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 
-
 def discriminator_log_loss(real: Tensor, fake: Tensor) -> Tensor:
     """-E[log D(x)] - E[log(1 - D(G(z)))]: minus the value function V (Goodfellow et al. 2014, equation 1)."""
     return functional.softplus(-real).mean() + functional.softplus(fake).mean()
@@ -44,7 +43,9 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
 
 
 def gradient_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
-    """R1: half the squared norm of D's gradient at real inputs (batch, ...), mean over the batch (Mescheder et al. 2018)."""
+    """R1: half the squared norm of D's gradient at real inputs (batch, ...), mean over the batch (Mescheder et al.
+    2018).
+    """
     per_mix = real_logits.flatten(1).mean(1).sum()
     (gradient,) = torch.autograd.grad(per_mix, real, create_graph=True)
     return 0.5 * gradient.square().flatten(1).sum(1).mean()
@@ -61,5 +62,7 @@ def log_mel_l1(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> 
 
 
 def kl_per_token(kl: list[Tensor], present: Tensor) -> Tensor:
-    """KL of the β-VAE modules, each (batch, N, tokens, latent): summed over units, mean over present tokens and layers, in nats."""
+    """KL of the β-VAE modules, each (batch, N, tokens, latent): summed over units, mean over present tokens and
+    layers, in nats.
+    """
     return torch.stack([layer[present].sum(-1).mean() for layer in kl]).mean()

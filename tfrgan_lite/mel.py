@@ -1,4 +1,6 @@
-"""Mel serialization, first half: waveform -> frames -> window -> FFT -> mel filter bank -> log (paper, section 2). Chapter 03."""
+"""Mel serialization, first half: waveform -> frames -> window -> FFT -> mel filter bank -> log (paper, section 2).
+Chapter 03.
+"""
 
 from functools import lru_cache
 

@@ -1,4 +1,6 @@
-"""What the generator hears of a song: stems at one level, the same through the package's room, and who is there. Chapter 08."""
+"""What the generator hears of a song: stems at one level, the same through the package's room, and who is there.
+Chapter 08.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +10,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from .audio import check_stems
+from .errors import UserError
 from .labels import role_index
 from .mel import FLOOR, LogMel
 from .studio.console import impulse_response, reverb
@@ -31,7 +34,8 @@ class Heard:
 def active_level(stems: Tensor, sample_rate: int) -> Tensor:
     """RMS amplitude of each track while it plays: (N, 2, samples) -> (N,); 0 for silence.
 
-    As the relative gate of BS.1770 does, blocks of 100 ms more than 10 dB below the mean of all blocks do not count, so that a
+    As the relative gate of BS.1770 does, blocks of 100 ms more than 10 dB below the mean of all blocks do not count,
+    so that a
     track that enters late has the level of its playing.
     """
     block = sample_rate // 10
@@ -54,6 +58,8 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
     """
     stems = check_stems(stems, sample_rate)
     roles = roles or ("other",) * len(stems)
+    if len(roles) != len(stems):
+        raise UserError(f"roles: {len(roles)} roles for {len(stems)} tracks; give one a track")
     level = active_level(stems, sample_rate)
     present = level > 1e-5  # -100 dBFS: below the noise of 16-bit audio
     dry = stems * torch.where(present, LEVEL / level.clamp_min(1e-9), 0.0)[:, None, None]
@@ -74,7 +80,8 @@ def log_mel_of(sample_rate: int, mels: int = 80) -> LogMel:
 
 
 def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
-    """Complex spectra (..., T, K) -> log-mel (..., T, F) at the level that 44.1 kHz windows would give, whatever the rate.
+    """Complex spectra (..., T, K) -> log-mel (..., T, F) at the level that 44.1 kHz windows would give, whatever the
+    rate.
 
     The power of a window's FFT grows with its length, hence with the sample rate; the network shall not hear that.
     """

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from .beta_vae import active_units
 from .config import Preset
 from .data import MARGIN, Batch, LessonSet, stereo_log_mel
-from .discriminator import build_discriminator, mid_side
+from .discriminator import build_discriminator
 from .errors import UserError
 from .files import written_whole
 from .generator import Decision, Generator, render
@@ -61,13 +61,17 @@ class Trainer:
         self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
         self.step, self.history = 0, []
 
-    def fit(self, steps: int | None = None, progress: bool = True, after_step: Callable[["Trainer"], None] | None = None) -> None:
+    def fit(
+        self, steps: int | None = None, progress: bool = True, after_step: Callable[["Trainer"], None] | None = None
+    ) -> None:
         """Train up to ``steps`` steps in all (the preset's, if None), calling ``after_step`` after each.
 
         Raises UserError if a loss is no longer finite.
         """
         steps = self.preset.steps if steps is None else steps
-        with tqdm(range(self.step, steps), "training", steps, initial=self.step, disable=not progress, unit="step") as bar:
+        with tqdm(
+            range(self.step, steps), "training", steps, initial=self.step, disable=not progress, unit="step"
+        ) as bar:
             for _ in bar:
                 self.history.append(self.train_step())
                 self.step += 1
@@ -140,7 +144,9 @@ class Trainer:
                 group["lr"] = rate * warm * max(0.01, cosine)
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint: weights, optimiser states, step, history and preset in one safetensors file, whole or not at all."""
+        """Write the checkpoint: weights, optimiser states, step, history and preset in one safetensors file, whole or
+        not at all.
+        """
         tensors = {}
         for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
@@ -160,7 +166,7 @@ class Trainer:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
         stored, current = json.loads(metadata["preset"]), json.loads(json.dumps(asdict(self.preset)))

@@ -37,6 +37,7 @@ def check(judge: Callable[..., Verdict]) -> Callable[..., Verdict]:
         try:
             return judge(*answer, **options)
         except Exception as error:  # whatever a reader's answer raises is a fact about that answer
-            return wrong(f"The answer could not be tried: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            message = (str(error).splitlines() or [""])[0]
+            return wrong(f"The answer could not be tried: {type(error).__name__}: {message}")
 
     return checked

@@ -23,7 +23,9 @@ def match_loudness(mix: Tensor, sample_rate: int) -> Tensor:
 
 
 def view(mix: Tensor, sample_rate: int, matched: bool = True) -> Tensor:
-    """What :func:`distance` compares: the log-mels of left and right (2, T, F) of a mix (2, samples), loudness matched or as it is."""
+    """What :func:`distance` compares: the log-mels of left and right (2, T, F) of a mix (2, samples), loudness matched
+    or as it is.
+    """
     return log_mel(sample_rate)(match_loudness(mix, sample_rate) if matched else mix)
 
 
@@ -46,7 +48,9 @@ def log_mel_distance(mix: Tensor, reference: Tensor, sample_rate: int, matched: 
         UserError: if the shapes differ.
     """
     if mix.shape != reference.shape:
-        raise UserError(f"mix: shape {tuple(mix.shape)} differs from the reference's {tuple(reference.shape)}; cut them alike")
+        raise UserError(
+            f"mix: shape {tuple(mix.shape)} differs from the reference's {tuple(reference.shape)}; cut them alike"
+        )
     return distance(view(mix, sample_rate, matched), view(reference, sample_rate, matched))
 
 
@@ -55,5 +59,7 @@ def mean_and_interval(values: list[float], seed: int = 0) -> tuple[float, float,
     sample = torch.tensor(values, dtype=torch.float64).numpy()
     if len(sample) < 2:
         raise UserError("values: an interval needs at least two songs")
-    interval = bootstrap((sample,), lambda x, axis: x.mean(axis), method="percentile", random_state=seed).confidence_interval
+    interval = bootstrap(
+        (sample,), lambda x, axis: x.mean(axis), method="percentile", random_state=seed
+    ).confidence_interval
     return float(sample.mean()), float(interval.low), float(interval.high)

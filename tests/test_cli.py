@@ -1,0 +1,228 @@
+"""The command line: the main job on real files, and what it says to bad input: one line, exit code 2, nothing
+written.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tfrgan_lite import __main__ as command_line
+from tfrgan_lite.audio import read_audio, true_peak_db
+from tfrgan_lite.generator import Generator
+
+RATE = 44100
+
+
+def run(*arguments, capsys):
+    """Exit code, standard output and standard error of a command, in this process."""
+    argv, sys.argv = sys.argv, ["tfrgan_lite", *map(str, arguments)]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            command_line.main()
+    finally:
+        sys.argv = argv
+    out, err = capsys.readouterr()
+    return stop.value.code or 0, out, err
+
+
+def tone(path, seconds=1.0, rate=RATE, channels=1, hz=220.0):
+    t = np.arange(int(seconds * rate)) / rate
+    soundfile.write(path, np.repeat(0.2 * np.sin(2 * np.pi * hz * t)[:, None], channels, axis=1), rate)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    tone(stems / "drums.wav", 1.0, 44100, 2, 90)
+    tone(stems / "bass.flac", 1.5, 48000, 1, 60)
+    tone(stems / "lead vocal.mp3", 0.7, 44100, 1, 440)
+    (stems / "notes.txt").write_text("not a stem")
+    return stems
+
+
+def test_mix_a_folder_of_wav_flac_and_mp3(folder, tmp_path, capsys):
+    out, stems_out = tmp_path / "mix.wav", tmp_path / "wet"
+    code, said, err = run("mix", folder, "--style", "rock", "--out", out, "--stems-out", stems_out, capsys=capsys)
+    assert code == 0, err
+    assert "drums (drums)" in said and "bass (bass)" in said and "lead vocal (voice)" in said
+    audio, rate = read_audio(out)
+    assert rate == 48000 and audio.shape == (2, 72000)  # the highest rate, the longest stem's length
+    assert torch.isfinite(audio).all() and audio.abs().max() > 0.01
+    assert true_peak_db(audio) <= -1
+    wet = {path.stem: read_audio(path)[0] for path in stems_out.iterdir()}
+    assert set(wet) == {"drums", "bass", "lead vocal"}
+    torch.testing.assert_close(sum(wet.values()), audio, atol=1e-4, rtol=0)
+
+
+def test_same_seed_same_mix_other_seed_other_take(folder, tmp_path, capsys):
+    mixes = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert (
+            run("mix", folder, "--style", "pop", "--seed", seed, "--out", tmp_path / f"{name}.wav", capsys=capsys)[0]
+            == 0
+        )
+        mixes.append(read_audio(tmp_path / f"{name}.wav")[0])
+    assert torch.equal(mixes[0], mixes[1]) and not torch.equal(mixes[0], mixes[2])
+
+
+def test_mix_the_stems_of_a_real_song(tmp_path, capsys):
+    """The excerpt that the stempeg wheel carries, decoded to four files at its own rate."""
+    av = pytest.importorskip("av")
+    stempeg = pytest.importorskip("stempeg")
+    (excerpt,) = Path(stempeg.__file__).parent.rglob("*.mp4")
+    stems = tmp_path / "real song"
+    stems.mkdir()
+    with av.open(str(excerpt)) as container:
+        streams = len(container.streams.audio)
+    lengths = []
+    for index, name in zip(range(1, streams), ("drums", "bass", "other", "vocals"), strict=True):  # stream 0 is the mix
+        with av.open(str(excerpt)) as container:
+            stream = container.streams.audio[index]
+            audio = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], axis=1)
+            rate = stream.rate
+        soundfile.write(stems / f"{name}.wav", audio.T, rate)
+        lengths.append(audio.shape[1])
+    out = tmp_path / "mix.wav"
+    code, said, err = run("mix", stems, "--style", "rock", "--out", out, capsys=capsys)
+    assert code == 0, err
+    mix, mix_rate = read_audio(out)
+    assert mix_rate == rate and mix.shape == (2, max(lengths))
+    assert torch.isfinite(mix).all()
+    assert true_peak_db(mix) <= -1
+    assert mix.square().mean().sqrt() > 0.02  # it is heard
+    assert "vocals (voice)" in said
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda f: [p.unlink() for p in f.iterdir()], "stems"),
+        (lambda f: [p.unlink() for p in f.iterdir()] + [f.rmdir()], "stems"),
+        (lambda f: (f / "drums.wav").write_text("no audio"), "drums.wav"),
+        (lambda f: (f / "drums.wav").write_bytes(b""), "drums.wav"),
+        (lambda f: soundfile.write(f / "drums.wav", np.full(9, np.nan), RATE, subtype="FLOAT"), "drums.wav"),
+        (lambda f: soundfile.write(f / "drums.wav", np.zeros((0, 2)), RATE), "drums.wav"),
+        (lambda f: [tone(f / f"t{i}.wav") for i in range(14)], "17"),
+    ],
+    ids=["empty folder", "no folder", "text", "empty file", "NaN", "no samples", "17 tracks"],
+)
+def test_bad_stems(folder, tmp_path, capsys, prepare, words):
+    prepare(folder)
+    expect_refusal(run("mix", folder, "--style", "pop", "--out", tmp_path / "mix.wav", capsys=capsys), words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--style", "polka", "--out", "mix.wav"], "polka"),
+        (["--out", "mix.wav"], "--style"),
+        (["--style", "pop"], "--out"),
+        (["--style", "pop", "--out", "mix.xyz"], ".xyz"),
+        (["--style", "pop", "--out", "nowhere/mix.wav"], "nowhere"),
+        (["--style", "pop", "--out", "mix.wav", "--seed", "many"], "many"),
+        (["--style", "pop", "--out", "mix.wav", "--weights", "none.safetensors"], "none.safetensors"),
+        (["--style", "pop", "--out", "mix.wav", "--louder"], "--louder"),
+    ],
+)
+def test_bad_options(folder, tmp_path, capsys, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    expect_refusal(run("mix", folder, *arguments, capsys=capsys), words, tmp_path)
+
+
+def expect_refusal(result, words, tmp_path):
+    code, out, err = result
+    assert code == 2
+    assert err.count("\n") == 1 and err.startswith("error: ") and words in err, err
+    assert not out
+    assert [path.name for path in tmp_path.iterdir() if path.name != "stems"] == []  # nothing was written
+
+
+@pytest.mark.parametrize("samples", [1, 1000])
+def test_one_sample_and_silence_are_mixed(tmp_path, capsys, samples):
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    soundfile.write(stems / "drums.wav", np.full(samples, 0.5), RATE)
+    soundfile.write(stems / "voice.wav", np.zeros(samples), RATE)
+    out = tmp_path / "mix.wav"
+    code, _, err = run("mix", stems, "--style", "pop", "--out", out, "--stems-out", tmp_path / "wet", capsys=capsys)
+    assert code == 0, err
+    assert read_audio(out)[0].shape == (2, samples)
+    assert read_audio(tmp_path / "wet" / "voice.wav")[0].abs().max() == 0
+
+
+def test_nothing_is_overwritten_without_force(folder, tmp_path, capsys):
+    out = tmp_path / "mix.wav"
+    out.write_text("precious")
+    code, _, err = run("mix", folder, "--style", "pop", "--out", out, capsys=capsys)
+    assert code == 2 and "--force" in err and out.read_text() == "precious"
+    wet = tmp_path / "wet"
+    wet.mkdir()
+    (wet / "drums.wav").write_text("precious")
+    other = tmp_path / "other.wav"
+    code, _, err = run("mix", folder, "--style", "pop", "--out", other, "--stems-out", wet, capsys=capsys)
+    assert code == 2 and "drums.wav" in err and (wet / "drums.wav").read_text() == "precious" and not other.exists()
+    assert run("mix", folder, "--style", "pop", "--out", out, "--force", capsys=capsys)[0] == 0
+    assert read_audio(out)[0].shape[0] == 2
+
+
+def test_results_are_not_overwritten_and_presets_are_checked(tmp_path, capsys):
+    out = tmp_path / "results.json"
+    code, _, err = run("evaluate", "--preset", "huge", "--out", out, capsys=capsys)
+    assert code == 2 and "'huge'" in err and "ci, cpu, gpu" in err and not out.exists()
+    out.write_text("{}")
+    code, _, err = run("evaluate", "--preset", "ci", "--out", out, capsys=capsys)
+    assert code == 2 and "--force" in err and out.read_text() == "{}"
+    code, _, err = run("train", "--preset", "huge", "--out", tmp_path / "run", capsys=capsys)
+    assert code == 2 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_unwritable_output(folder, tmp_path, capsys):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    code, _, err = run("mix", folder, "--style", "pop", "--out", closed / "mix.wav", capsys=capsys)
+    assert code == 2 and "closed" in err
+
+
+def test_a_disk_that_is_full_leaves_the_old_file(folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "mix.wav"
+    out.write_text("precious")
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("tfrgan_lite.audio.soundfile.write", full)
+    code, _, err = run("mix", folder, "--style", "pop", "--out", out, "--force", capsys=capsys)
+    assert code == 2 and "No space left" in err and out.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mix.wav", "stems"]
+
+
+def test_as_a_module_from_a_shell(folder, tmp_path):
+    command = [sys.executable, "-m", "tfrgan_lite", "mix", folder, "--style", "pop", "--out", tmp_path / "mix.wav"]
+    assert subprocess.run(command, cwd=Path(__file__).parent.parent).returncode == 0
+    refused = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+
+
+def test_shipped_weights():
+    """Under 8 MB, loadable, and with the card that tells where they come from."""
+    from tfrgan_lite.generator import WEIGHTS
+
+    assert WEIGHTS.stat().st_size < 8_000_000
+    generator = Generator.from_pretrained()
+    assert not generator.training
+    card = generator.card
+    assert card["provenance"]["preset"]["name"] == "cpu"
+    assert {"seed", "commit", "device", "date"} <= set(card["provenance"])
+    assert card["songs"] >= 32
+    systems = card["systems"]
+    for rule in ("raw sum", "equal loudness"):
+        for measure in ("matched_db", "as_is_db"):
+            assert systems["TFR-GAN"][measure][0] < systems[rule][measure][0]
