@@ -48,6 +48,8 @@ def write_audio(path: str | Path, audio: Tensor, sample_rate: int, force: bool =
     """
     path = Path(path)
     ensure_writable(path, force)
+    if not torch.isfinite(audio).all():
+        raise UserError(f"{path}: not written, the audio holds NaN or infinite samples; look for where they arise")
     subtype = "PCM_24" if path.suffix.lower() in (".wav", ".flac") else None
     try:
         with written_whole(path) as temporary:

@@ -31,7 +31,7 @@ class TrackTimePosition(nn.Module):
         super().__init__()
         self.role = nn.Embedding(len(ROLES), d_model)
         self.time = nn.Embedding(max_tokens, d_model)
-        nn.init.normal_(self.role.weight, std=0.02)
+        nn.init.normal_(self.role.weight, std=0.5)  # about as long as the sinusoid: who plays is heard from the start
         nn.init.zeros_(self.time.weight)
 
     def forward(self, tokens: Tensor, roles: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class Trainer:
         noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
         batch = self.lessons.batch(k).to(self.device)
         self._set_rates(k)
-        decision, wet = self._mix(batch, noise)
+        decision, wet = self.mix(batch, noise)
         mix = stereo_log_mel(wet.sum(1), self.lessons.SAMPLE_RATE, p.architecture.mels)
         stems = spectrum_to_log_mel(wet, self.lessons.SAMPLE_RATE, p.architecture.mels)
         terms = {
@@ -109,7 +109,7 @@ class Trainer:
         terms["active"] = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
         return {key: float(torch.as_tensor(value).detach()) for key, value in terms.items()}
 
-    def _mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor]:
+    def mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor]:
         """G's decision and the wet spectra (B, N, 2, loss frames, K) of a batch, with fresh noise z."""
         z = torch.randn(len(batch.style), self.preset.architecture.z, generator=noise, device=self.device)
         compared = slice(batch.offset, batch.offset + self.preset.loss_frames)
