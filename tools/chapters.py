@@ -8,6 +8,7 @@ key is written after success only, so a chapter that failed is executed again.
 
 import datetime
 import json
+import math
 import os
 import platform
 import shutil
@@ -113,7 +114,8 @@ def main(root: Path, preset: str) -> int:
 
     previous = {notebook: record(root, preset, notebook).get("seconds", 0) for notebook in todo}
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(run, sorted(todo, key=previous.get, reverse=True)))  # the longest first
+        # The longest first, and those that nobody has timed from the last chapter on, which is the one that trains.
+        list(pool.map(run, sorted(reversed(todo), key=lambda notebook: previous[notebook] or math.inf, reverse=True)))
     print(f"chapters ({preset}): {total - len(failed)} of {total} passed" + "".join(f"\n  failed: {f}" for f in failed))
     return 1 if failed else 0
 
