@@ -130,6 +130,8 @@ def test_pages_open_in_a_browser_with_no_network(site, pages, browser):
                     broken: all('mjx-merror, [data-mjx-error], .output.error').length,
                     images: all('img').filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
                     bare: all('.cell_output img').filter(i => !i.closest('figure')?.querySelector('figcaption')).length,
+                    warned: all('.output.stderr').map(o => o.innerText.slice(0, 200)),
+                    pipes: all('p').filter(p => p.innerText.startsWith('|')).length,
                     icons: document.fonts.size == 0 || [...document.fonts].some(f => f.status == 'loaded'),
                     players: all('audio[controls]').filter(a => a.getBoundingClientRect().width > 0).length,
                 })
@@ -140,6 +142,8 @@ def test_pages_open_in_a_browser_with_no_network(site, pages, browser):
         assert seen["set"] >= seen["written"], f"{file.name}: {seen}"
         assert seen["images"] == [], f"{file.name}: images do not show"
         assert seen["bare"] == 0, f"{file.name}: a plot without a caption"
+        assert seen["warned"] == [], f"{file.name}: a cell wrote to standard error"
+        assert seen["pipes"] == 0, f"{file.name}: a table is not set as one"
         assert seen["icons"], f"{file.name}: no icon font was loaded"
         assert seen["players"] == len(pages[file].players) or file.name == "index.html", f"{file.name}: {seen}"
         equations, players = equations + seen["set"], players + seen["players"]
