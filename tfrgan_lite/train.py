@@ -94,7 +94,7 @@ class Trainer:
             "kl": kl_per_token(decision.kl, batch.present),
         }
         loss = p.mix_weight * terms["mix"] + p.stems_weight * terms["stems"] + p.beta * terms["kl"]
-        weight = self._adversarial_weight(k)
+        weight = self.adversarial_weight(k)
         if weight > 0:
             real, fake = batch.mix_log_mel[:, 2:], mix[:, 2:]
             terms |= self._discriminator_step(real, fake.detach(), batch.style)
@@ -129,7 +129,7 @@ class Trainer:
         accuracy = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
         return {"discriminator": loss, "penalty": penalty, "accuracy": accuracy}
 
-    def _adversarial_weight(self, k: int) -> float:
+    def adversarial_weight(self, k: int) -> float:
         """Zero at first, then a ramp as long as the wait, then the preset's weight."""
         wait = self.preset.adversarial_from * self.preset.steps
         return self.preset.adversarial_weight * min(1.0, max(0.0, (k - wait) / max(1.0, wait)))

@@ -1,0 +1,92 @@
+"""The numbered equations and quantitative sentences of chapter 12."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tfrgan_lite.baselines.levels import TRACK_LUFS
+from tfrgan_lite.config import Architecture, preset
+from tfrgan_lite.data import LessonSet
+from tfrgan_lite.losses import discriminator_hinge_loss, generator_hinge_loss
+from tfrgan_lite.train import Trainer
+
+TINY = preset(
+    "ci",
+    architecture=Architecture(
+        d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=128, fine=16
+    ),
+    songs=2,
+    seconds=2.0,
+    steps=600,
+    batch=2,
+    loss_frames=16,
+    adversarial_weight=0.05,
+    adversarial_from=0.2,
+)
+
+
+@pytest.fixture(scope="module")
+def lesson_set():
+    return LessonSet(TINY, progress=False)
+
+
+def test_eq_12_ramp(lesson_set):
+    """The weight at the steps of exercise 1, and the equation at every step."""
+    trainer = Trainer(TINY, lesson_set)
+    weights = [trainer.adversarial_weight(k) for k in range(600)]
+    for k, weight in enumerate(weights):
+        assert weight == pytest.approx(0.05 * min(1, max(0, (k - 120) / 120)))
+    assert [weights[k] for k in (100, 180, 500)] == pytest.approx([0, 0.025, 0.05])
+
+
+class Recorder:
+    """Stands in for the accelerator's backward and keeps the losses it was given."""
+
+    def __init__(self, trainer):
+        self.losses, self.backward = [], trainer.accelerator.backward
+        trainer.accelerator.backward = self
+
+    def __call__(self, loss):
+        self.losses.append(float(loss.detach()))
+        self.backward(loss)
+
+
+def test_eq_12_generator(lesson_set):
+    """The loss that G descends is the weighted sum of the terms that the history shows."""
+    config = replace(TINY, adversarial_from=0.0, mix_weight=0.7, stems_weight=0.3, beta=0.02)
+    trainer = Trainer(config, lesson_set)
+    trainer.step = 1  # at step 0 the ramp is at zero
+    recorder = Recorder(trainer)
+    terms = trainer.train_step()
+    weight = trainer.adversarial_weight(1)
+    assert weight == 0.05
+    expected = 0.7 * terms["mix"] + 0.3 * terms["stems"] + weight * terms["adversarial"] + 0.02 * terms["kl"]
+    assert recorder.losses[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_eq_12_discriminator(lesson_set):
+    """The loss that D descends is the hinge loss and half of gamma times the squared gradient at real mixes."""
+    config = replace(TINY, adversarial_from=0.0, gradient_penalty=3.0)
+    trainer = Trainer(config, lesson_set)
+    trainer.step = 1
+    recorder = Recorder(trainer)
+    before = {key: value.clone() for key, value in trainer.discriminator.state_dict().items()}
+    seen = []
+    hook = trainer.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given))
+    trainer.train_step()
+    hook.remove()
+    (real, style), (fake, _) = seen[:2]
+    trainer.discriminator.load_state_dict(before)
+    real = real.detach().requires_grad_()
+    real_logits, fake_logits = trainer.discriminator(real, style), trainer.discriminator(fake, style)
+    (gradient,) = torch.autograd.grad(real_logits.mean(1).sum(), real)
+    squared = gradient.square().sum((1, 2, 3)).mean()
+    hinge = (1 - real_logits).clamp_min(0).mean() + (1 + fake_logits).clamp_min(0).mean()
+    torch.testing.assert_close(hinge, discriminator_hinge_loss(real_logits, fake_logits))
+    assert recorder.losses[0] == pytest.approx(float(hinge + 3.0 / 2 * squared), rel=1e-4)
+    torch.testing.assert_close(generator_hinge_loss(fake_logits), -fake_logits.mean())
+
+
+def test_equal_loudness_is_minus_23_lufs():
+    assert TRACK_LUFS == -23
