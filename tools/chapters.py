@@ -84,39 +84,45 @@ def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[floa
     return time.monotonic() - start, done.stdout + done.stderr if done.returncode else ""
 
 
+def say(line: str) -> None:
+    """Print a line at once and in one piece, since two chapters may speak at the same time."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(root: Path, preset: str) -> int:
     """Bring all chapters up to date; 1 if one failed."""
     folder(root, preset).mkdir(parents=True, exist_ok=True)
     todo = stale(root, preset)
     total = len(chapters(root))
     if not todo:
-        print(f"chapters ({preset}): all {total} are up to date, nothing to execute")
+        say(f"chapters ({preset}): all {total} are up to date, nothing to execute")
         return 0
     cores = os.cpu_count() or 1
     # Short chapters share the cores; a chapter that trains wants all of them, and its time is put into the book.
     jobs = min(2, cores) if preset == "ci" else 1
     about = {"date": datetime.date.today().isoformat(), "device": device(), "cores": cores, "torch": version("torch")}
     about |= {"preset": preset, "python": platform.python_version(), "jobs": jobs}
-    print(f"chapters ({preset}): {len(todo)} of {total} to execute, {jobs} at a time", flush=True)
+    say(f"chapters ({preset}): {len(todo)} of {total} to execute, {jobs} at a time")
     failed = []
 
     def run(notebook: Path) -> None:
         last = previous[notebook]
-        print(f"  {notebook.stem}: executing{f' ({last:.0f} s last time)' if last else ''} ...", flush=True)
+        say(f"  {notebook.stem}: executing{f' ({last:.0f} s last time)' if last else ''} ...")
         seconds, report = execute(root, preset, notebook, max(1, cores // jobs))
         if report:
             failed.append(notebook.stem)
-            print(f"{report}\n  {notebook.stem}: FAILED after {seconds:.0f} s", flush=True)
+            say(f"{report}\n  {notebook.stem}: FAILED after {seconds:.0f} s")
             return
         entry = about | {"key": todo[notebook], "seconds": round(seconds, 1)}
         (folder(root, preset) / f"{notebook.stem}.json").write_text(json.dumps(entry, indent=1) + "\n")
-        print(f"  {notebook.stem}: passed in {seconds:.0f} s", flush=True)
+        say(f"  {notebook.stem}: passed in {seconds:.0f} s")
 
     previous = {notebook: record(root, preset, notebook).get("seconds", 0) for notebook in todo}
     with ThreadPoolExecutor(jobs) as pool:
         # The longest first, and those that nobody has timed from the last chapter on, which is the one that trains.
         list(pool.map(run, sorted(reversed(todo), key=lambda notebook: previous[notebook] or math.inf, reverse=True)))
-    print(f"chapters ({preset}): {total - len(failed)} of {total} passed" + "".join(f"\n  failed: {f}" for f in failed))
+    say(f"chapters ({preset}): {total - len(failed)} of {total} passed" + "".join(f"\n  failed: {f}" for f in failed))
     return 1 if failed else 0
 
 
