@@ -29,15 +29,16 @@ def title(notebook: Path) -> str:
 
 def timings(root: Path, preset: str) -> str:
     """A Markdown table of how long each chapter took, from the records of the runs that the book shows."""
-    rows = ["| chapter | time | preset | device | PyTorch | date |", "|---|---:|---|---|---|---|"]
+    rows = ["| chapter | time | preset | device | cores | PyTorch | date |", "|---|---:|---|---|---:|---|---|"]
     seconds = 0.0
     for notebook in chapters.chapters(root):
         run = chapters.record(root, preset, notebook)
         seconds += run["seconds"]
-        where = f"{run['device']}, {run['cores']} cores" + (f" shared by {run['jobs']} chapters" * (run["jobs"] > 1))
+        cores = max(1, run["cores"] // run["jobs"])  # those of one chapter
         link = f"[{title(notebook)}](../notebooks/{notebook.name})"
-        rows.append(f"| {link} | {_clock(run['seconds'])} | {preset} | {where} | {run['torch']} | {run['date']} |")
-    return "\n".join([*rows, f"| all chapters | {_clock(seconds)} | {preset} | | | |"])
+        where = f"{preset} | {run['device']} | {cores} | {run['torch']} | {run['date']}"
+        rows.append(f"| {link} | {_clock(run['seconds'])} | {where} |")
+    return "\n".join([*rows, f"| all chapters | {_clock(seconds)} | {preset} | | | | |"])
 
 
 def stage(root: Path, preset: str, target: Path) -> None:
