@@ -14,7 +14,8 @@ import torch
 
 from tfrgan_lite import __main__ as command_line
 from tfrgan_lite.audio import read_audio, true_peak_db
-from tfrgan_lite.generator import Generator
+from tfrgan_lite.evaluate import card as card_text
+from tfrgan_lite.generator import WEIGHTS, Generator
 
 RATE = 44100
 
@@ -213,12 +214,11 @@ def test_as_a_module_from_a_shell(folder, tmp_path):
 
 def test_shipped_weights():
     """Under 8 MB, loadable, and with the card that tells where they come from."""
-    from tfrgan_lite.generator import WEIGHTS
-
     assert WEIGHTS.stat().st_size < 8_000_000
     generator = Generator.from_pretrained()
     assert not generator.training
     card = generator.card
+    assert (WEIGHTS.parent / "CARD.md").read_text() == card_text(card)
     assert card["provenance"]["preset"]["name"] == "cpu"
     assert {"seed", "commit", "device", "date"} <= set(card["provenance"])
     assert card["songs"] >= 32

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfrgan_lite.config import Architecture, preset
+from tfrgan_lite.config import PRESETS, Architecture, preset
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.generator import Generator, pan_gains, render
 from tfrgan_lite.mel import mel_to_bins
@@ -165,3 +165,15 @@ def test_presets_by_name_and_environment(monkeypatch):
     monkeypatch.setenv("TFRGAN_PRESET", "tiny")
     with pytest.raises(UserError, match="TFRGAN_PRESET"):
         preset()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_fit_together(name):
+    """Each preset's generator can be built and run, its windows fit its songs, its steps fit its frames."""
+    config = preset(name)
+    a = config.architecture
+    given = inputs(1, 2, a.frames) | {"z": torch.zeros(1, a.z)}
+    decision = Generator(a).eval()(**given, wanted=slice(0, config.loss_frames))
+    assert decision.fine_gain.shape == (1, 2, 2, config.loss_frames, a.mels)
+    assert config.loss_frames <= a.frames <= 100 * config.seconds
+    assert config.judges >= 2  # else there is no floor

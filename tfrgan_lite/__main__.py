@@ -65,14 +65,17 @@ def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
     """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came
     about.
     """
+    from .evaluate import card, table
     from .evaluate import evaluate as measure
-    from .evaluate import table
+    from .files import written_whole
     from .train import train as run
 
     config = preset_called(name, seed=seed)
     trainer = run(config, out, resume)
     results = measure(trainer.generator, config)
-    trainer.generator.save(out / "generator.safetensors", {**results, "steps": trainer.step})
+    trainer.generator.save(out / "generator.safetensors", results)
+    with written_whole(out / "CARD.md") as temporary:
+        temporary.write_text(card(results))
     click.echo(table(results))
     click.echo(f"{out / 'generator.safetensors'}: trained for {trainer.step} steps")
 

@@ -72,6 +72,30 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
+def card(results: dict) -> str:
+    """A page of Markdown for weights: recipe, seed, commit, device and measurements, from `evaluate`'s results."""
+    where = results["provenance"]
+    recipe = dict(where["preset"])
+    shape = recipe.pop("architecture")
+    takes, engineers = (results["diversity_db"][name][0] for name in ("TFR-GAN", "another engineer"))
+    return f"""# The generator's card
+
+Trained by `python -m tfrgan_lite train --preset {recipe["name"]} --seed {where["seed"]}` at commit `{where["commit"]}`
+on {where["date"]}: {where["device"]}, {where["threads"]} threads, torch {where["torch"]}.
+It learned from songs and mixes of the package's own studio. The weights are under the MIT licence.
+
+Measured on {results["songs"]} held-out songs with {recipe["judges"]} engineers each: log-mel distance to the engineers'
+mixes, mean and 95 % interval over songs. `another engineer` is the floor.
+
+{table(results)}
+
+Two takes of a song are {takes:.3f} dB apart, two engineers' mixes {engineers:.3f} dB.
+
+- architecture: {", ".join(f"{key} {value}" for key, value in shape.items())}
+- recipe: {", ".join(f"{key} {value}" for key, value in recipe.items())}
+"""
+
+
 def provenance(preset: Preset) -> dict:
     """Where a number comes from: preset, seed, device, library, commit and date."""
     return {

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from .audio import Stft
 from .beta_vae import active_units
 from .config import Preset
 from .data import MARGIN, Batch, LessonSet, stereo_log_mel
@@ -21,7 +22,7 @@ from .files import written_whole
 from .generator import Decision, Generator, render
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import mel_to_bins
-from .prepare import log_mel_of, spectrum_to_log_mel
+from .prepare import spectrum_to_log_mel
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -57,7 +58,7 @@ class Trainer:
             self.generator, self.discriminator, *self.optimisers.values()
         )
         self.d_loss, self.g_loss = ADVERSARIAL[preset.adversarial]
-        self.stft = log_mel_of(lessons.SAMPLE_RATE, a.mels).stft.to(self.device)
+        self.stft = Stft(lessons.SAMPLE_RATE).to(self.device)
         self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
         self.step, self.history = 0, []
 
