@@ -133,3 +133,8 @@ def test_wrong_settings_are_named():
         MultiHeadAttention(D, HEADS, "sparse")
     with pytest.raises(ValueError, match="8 is no multiple of 3"):
         MultiHeadAttention(D, 3)
+
+
+def test_linear_attention_has_no_map():
+    with pytest.raises(ValueError, match="has no map"):
+        MultiHeadAttention(D, HEADS, "linear").weights(tokens(T, 1))

@@ -57,8 +57,11 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """The attention map (batch, heads, T, S) of ``full`` and ``local`` attention, for looking at.
 
-        Each row sums to 1, or is 0 where its query may see no key.
+        Each row sums to 1, or is 0 where its query may see no key. Raises ValueError for ``linear`` attention, whose point
+        is that no map is ever computed.
         """
+        if self.kind == "linear":
+            raise ValueError("kind: linear attention has no map; look at full or local attention")
         memory = x if memory is None else memory
         q, k = self._split(self.query(x)), self._split(self.key(memory))
         score = q @ k.mT / q.shape[-1] ** 0.5

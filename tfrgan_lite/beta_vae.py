@@ -20,12 +20,13 @@ def active_units(kl: Tensor, threshold: float = 0.01) -> int:
     """How many latent units carry information: those whose KL (..., latent), averaged over all else, is above
     ``threshold`` nats.
     """
-    return int((kl.flatten(0, -2).mean(0) > threshold).sum())
+    return int((kl.reshape(-1, kl.shape[-1]).mean(0) > threshold).sum())
 
 
 class BetaVAEModule(nn.Module):
-    """The paper's module after the FFN: features are squeezed through a Gaussian latent and added back (residual, then
-    norm).
+    """The paper's module after the FFN: features are squeezed through a Gaussian latent and rebuilt from it.
+
+    The layer that holds it adds what it returns to the token (:class:`tfrgan_lite.transformer.FeedForwardBetaVAE`).
 
     Args:
         d_model: width of a token.
