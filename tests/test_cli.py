@@ -5,8 +5,10 @@ written.
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -75,9 +77,8 @@ def test_same_seed_same_mix_other_seed_other_take(folder, tmp_path, capsys):
 
 def test_mix_the_stems_of_a_real_song(tmp_path, capsys):
     """The excerpt that the stempeg wheel carries, decoded to four files at its own rate."""
-    av = pytest.importorskip("av")
-    stempeg = pytest.importorskip("stempeg")
-    (excerpt,) = Path(stempeg.__file__).parent.rglob("*.mp4")
+    # Found, not imported: stempeg's import asks for ffmpeg, PyAV decodes without it.
+    (excerpt,) = Path(find_spec("stempeg").origin).parent.rglob("*.mp4")
     stems = tmp_path / "real song"
     stems.mkdir()
     with av.open(str(excerpt)) as container:
@@ -171,6 +172,29 @@ def test_nothing_is_overwritten_without_force(folder, tmp_path, capsys):
     assert code == 2 and "drums.wav" in err and (wet / "drums.wav").read_text() == "precious" and not other.exists()
     assert run("mix", folder, "--style", "pop", "--out", out, "--force", capsys=capsys)[0] == 0
     assert read_audio(out)[0].shape[0] == 2
+
+
+def test_two_files_of_one_name_stay_two_tracks(folder, tmp_path, capsys):
+    tone(folder / "drums.flac", 0.5)
+    code, said, err = run(
+        "mix", folder, "--style", "pop", "--out", tmp_path / "mix.wav", "--stems-out", tmp_path / "wet", capsys=capsys
+    )
+    assert code == 0, err
+    assert "drums.wav (drums)" in said and "drums.flac (drums)" in said
+    assert len(list((tmp_path / "wet").iterdir())) == 4
+
+
+def test_the_mix_does_not_become_a_stem(folder, capsys):
+    code, _, err = run("mix", folder, "--style", "pop", "--out", folder / "mix.wav", capsys=capsys)
+    assert code == 2 and "among the stems" in err and not (folder / "mix.wav").exists()
+
+
+def test_a_stems_folder_that_cannot_be_made(folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    arguments = ["mix", folder, "--style", "pop", "--out", tmp_path / "mix.wav", "--stems-out", tmp_path / "file"]
+    code, _, err = run(*arguments, capsys=capsys)
+    assert code == 2 and err.count("\n") == 1 and (tmp_path / "file").read_text() == "precious"
+    assert not (tmp_path / "mix.wav").exists()
 
 
 def test_results_are_not_overwritten_and_presets_are_checked(tmp_path, capsys):

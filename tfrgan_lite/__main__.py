@@ -34,6 +34,7 @@ def mix(
     vocal.mp3).
     """
     from .audio import ensure_writable, write_audio
+    from .files import make_folder
     from .generator import Generator
     from .labels import style_index
     from .mix import mix_song
@@ -41,14 +42,17 @@ def mix(
 
     style_index(style)
     ensure_writable(out, force)
+    if out.parent.resolve() == stems.resolve():
+        raise UserError(f"{out}: lies among the stems, where the next mix would take it for one; choose another folder")
     generator = Generator.from_pretrained(weights) if weights else None
     song = read_folder(stems, style)
     targets = [stems_out / f"{name}.wav" for name in song.names] if stems_out else []
-    if stems_out and not stems_out.exists():
-        stems_out.mkdir(parents=True)
-    for target in targets:
-        ensure_writable(target, force)
+    if stems_out and stems_out.exists():
+        for target in targets:
+            ensure_writable(target, force)
     mixed, wet = mix_song(song.stems, song.sample_rate, style, seed, song.roles, generator)
+    if stems_out:
+        make_folder(stems_out)
     for target, stem in zip(targets, wet, strict=bool(targets)):
         write_audio(target, stem, song.sample_rate, force)
     write_audio(out, mixed, song.sample_rate, force)

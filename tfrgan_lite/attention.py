@@ -57,8 +57,8 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """The attention map (batch, heads, T, S) of ``full`` and ``local`` attention, for looking at.
 
-        Each row sums to 1, or is 0 where its query may see no key. Raises ValueError for ``linear`` attention, whose point
-        is that no map is ever computed.
+        Each row sums to 1, or is 0 where its query may see no key. Raises ValueError for ``linear`` attention, whose
+        point is that no map is ever computed.
         """
         if self.kind == "linear":
             raise ValueError("kind: linear attention has no map; look at full or local attention")

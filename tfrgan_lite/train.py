@@ -18,7 +18,7 @@ from .config import Preset
 from .data import MARGIN, Batch, LessonSet, stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
-from .files import written_whole
+from .files import make_folder, written_whole
 from .generator import Decision, Generator, render
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import mel_to_bins
@@ -198,10 +198,7 @@ def train(preset: Preset, out: str | Path, resume: bool = False, progress: bool 
     out = Path(out)
     if (out / CHECKPOINT).exists() and not resume:
         raise UserError(f"{out}: holds a checkpoint already; pass --resume to continue it, or choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be made ({error.strerror}); choose another folder") from error
+    make_folder(out)
     trainer = Trainer(preset, LessonSet(preset, progress))
     if resume:
         trainer.load(out)

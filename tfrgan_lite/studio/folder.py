@@ -39,5 +39,7 @@ def read_folder(path: str | Path, style: str) -> Song:
     stems = torch.zeros(len(audio), 2, max(track.shape[-1] for track in audio))
     for stem, track in zip(stems, audio, strict=True):
         stem[:, : track.shape[-1]] = track  # a mono file fills both channels
-    names = tuple(file.stem for file in files)
-    return Song(stems, tuple(guess_role(name) for name in names), style, rate, names)
+    known = [file.stem for file in files]
+    # drums.wav beside drums.flac: two tracks, whose names must stay two.
+    names = tuple(file.stem if known.count(file.stem) == 1 else file.name for file in files)
+    return Song(stems, tuple(guess_role(file.stem) for file in files), style, rate, names)
