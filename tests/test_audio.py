@@ -371,3 +371,9 @@ def test_indices_and_unknown_labels():
         style_index("polka")
     with pytest.raises(UserError, match="unknown role 'tuba': choose one of drums"):
         role_index("tuba")
+
+
+def test_loudness_of_loud_treble_is_not_clipped():
+    """Turned down by 20 dB, bright noise at full scale reads 20 LU less."""
+    noise = 0.4 * torch.randn(2, 44100, generator=torch.Generator().manual_seed(0))
+    assert float(loudness(noise, 44100) - loudness(0.1 * noise, 44100)) == pytest.approx(20, abs=1e-3)

@@ -84,7 +84,7 @@ def test_eq_12_discriminator(lesson_set):
     squared = gradient.square().sum((1, 2, 3)).mean()
     hinge = (1 - real_logits).clamp_min(0).mean() + (1 + fake_logits).clamp_min(0).mean()
     torch.testing.assert_close(hinge, discriminator_hinge_loss(real_logits, fake_logits))
-    assert recorder.losses[0] == pytest.approx(float(hinge + 3.0 / 2 * squared), rel=1e-4)
+    assert recorder.losses[0] == pytest.approx((hinge + 3.0 / 2 * squared).item(), rel=1e-4)
     torch.testing.assert_close(generator_hinge_loss(fake_logits), -fake_logits.mean())
 
 

@@ -127,7 +127,9 @@ def loudness(audio: Tensor, sample_rate: int) -> Tensor:
     """
     block = int(0.4 * sample_rate) + 1
     audio = functional.pad(audio, (0, max(0, block - audio.shape[-1])))
-    lufs = torchaudio.functional.loudness(audio, sample_rate)
+    # torchaudio's filters clip at full scale, which the weighting of treble can exceed: measure loud audio turned down.
+    turned_down = (4 * audio.abs().amax((-2, -1))).clamp_min(1)
+    lufs = torchaudio.functional.loudness(audio / turned_down[..., None, None], sample_rate) + decibels(turned_down)
     return torch.nan_to_num(lufs, nan=-70.0, neginf=-70.0).clamp_min(-70.0)
 
 
