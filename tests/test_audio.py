@@ -246,11 +246,23 @@ def test_true_peak_is_never_below_the_sample_peak_and_takes_any_shape():
 def test_limiting_turns_mix_and_stems_down_together_and_only_if_needed():
     stems = noise(3, 2, 4000) * 10
     mix = stems.sum(0)
-    turned_mix, turned_stems = limit_true_peak(mix, stems)
+    turned_mix, turned_stems = limit_true_peak(mix, stems, 44100)
     assert -1.1 < true_peak_db(turned_mix) <= -1.0
     torch.testing.assert_close(turned_stems.sum(0), turned_mix)
-    soft = limit_true_peak(mix / 1000, stems / 1000)
+    soft = limit_true_peak(mix / 1000, stems / 1000, 44100)
     assert torch.equal(soft[0], mix / 1000) and torch.equal(soft[1], stems / 1000)
+
+
+def test_a_click_does_not_turn_the_song_down():
+    """The limiter works where the peak is: 20 ms away, the mix is as it was."""
+    stems = noise(1, 2, 44100)
+    stems[:, :, 22050] = 4.0
+    mix = stems.sum(0)
+    limited, _ = limit_true_peak(mix, stems, 44100)
+    assert true_peak_db(limited) <= -1.0
+    away = (torch.arange(44100) - 22050).abs() > 44100 * 20 / 1000 + 2
+    torch.testing.assert_close(limited[:, away], mix[:, away], rtol=2e-3, atol=0)
+    assert (limited[:, 22050 - 40 : 22050 + 40] / mix[:, 22050 - 40 : 22050 + 40]).max() < 0.3
 
 
 # resampling

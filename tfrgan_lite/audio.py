@@ -11,6 +11,7 @@ import soundfile
 import torch
 import torch.nn.functional as functional
 import torchaudio.functional
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
@@ -133,31 +134,45 @@ def loudness(audio: Tensor, sample_rate: int) -> Tensor:
     return torch.nan_to_num(lufs, nan=-70.0, neginf=-70.0).clamp_min(-70.0)
 
 
-def true_peak_db(audio: Tensor) -> float:
-    """Largest level between and at the samples of (..., samples), in dBTP, by four-fold oversampling (BS.1770-4, annex
-    2).
-    """
+def _peaks(audio: Tensor) -> Tensor:
+    """Largest magnitude at and just after each sample of (..., channels, samples), over all channels: (samples,)."""
     flat = functional.pad(audio.reshape(-1, 1, audio.shape[-1]), (_REACH, _REACH))
-    return float(decibels(functional.conv1d(flat, _TRUE_PEAK_FILTERS).abs().max().maximum(audio.abs().max())))
+    largest = audio.reshape(-1, audio.shape[-1]).abs().amax(0)
+    for place in _TRUE_PEAK_FILTERS:  # one at a time: four times the samples at once would not fit for a long song
+        over = functional.conv1d(flat, place[None]).abs().amax((0, 1))
+        largest = largest.maximum(over[:-1]).maximum(over[1:])
+    return largest
 
 
-# An interpolation filter for four-fold oversampling, as one short filter for each of the four places between two
-# samples.
+# An interpolation filter for four-fold oversampling: one short filter for each of the four places between two samples.
 _REACH = 12
-_TRUE_PEAK_FILTERS = torch.from_numpy(4 * firwin(8 * _REACH + 1, 1 / 4, window=("kaiser", 8.0))[:-1].astype(np.float32))
-_TRUE_PEAK_FILTERS = _TRUE_PEAK_FILTERS.view(2 * _REACH, 1, 4).permute(2, 1, 0).flip(-1)
+_TRUE_PEAK_FILTERS = torch.from_numpy(4 * firwin(8 * _REACH + 1, 1 / 4, window=("kaiser", 8.0))[:-1])
+_TRUE_PEAK_FILTERS = _TRUE_PEAK_FILTERS.float().view(2 * _REACH, 1, 4).permute(2, 1, 0).flip(-1)
 
 
-def limit_true_peak(mix: Tensor, wet_stems: Tensor, ceiling_db: float = -1.0) -> tuple[Tensor, Tensor]:
-    """Turn the mix (2, samples) and its wet stems (N, 2, samples) down by one gain if the mix's true peak exceeds the
-    ceiling.
+def true_peak_db(audio: Tensor) -> float:
+    """True peak of (..., channels, samples) in dBTP: the largest level at and between samples (BS.1770-4, annex 2)."""
+    return float(decibels(_peaks(audio).max()))
 
-    One gain for all keeps the mix equal to the sum of its stems and adds no distortion.
+
+def limit_true_peak(
+    mix: Tensor, wet_stems: Tensor, sample_rate: int, ceiling_db: float = -1.0, window_ms: float = 20
+) -> tuple[Tensor, Tensor]:
+    """A look-ahead limiter: turn the mix (2, samples) and its wet stems (N, 2, samples) down where the mix's true peak
+    would pass the ceiling, and only there.
+
+    One gain over time for all keeps the mix equal to the sum of its stems. It is the smallest gain that any peak within
+    ``window_ms`` asks for, averaged over as long: it falls before a peak and rises after it, without a corner.
     """
-    excess = true_peak_db(mix) - ceiling_db
-    if excess <= 0:
+    wanted = amplitude(torch.tensor(ceiling_db)) / _peaks(mix).clamp_min(1e-9)
+    if wanted.min() >= 1:
         return mix, wet_stems
-    gain = 10 ** (-(excess + 0.01) / 20)  # 0.01 dB of margin for the rounding of a 24-bit file
+    width = 2 * int(sample_rate * window_ms / 2000) + 1
+    smallest = minimum_filter1d(wanted.clamp_max(1).double().numpy(), width, mode="nearest")
+    gain = torch.from_numpy(uniform_filter1d(smallest, width, mode="nearest")).to(mix.dtype)
+    # What is between the samples moves a little with the gain: a last 0.01 dB, and what is still above, off everything.
+    left = _peaks(mix * gain).max() / amplitude(torch.tensor(ceiling_db - 0.01))
+    gain = gain / left.clamp_min(1)
     return mix * gain, wet_stems * gain
 
 

@@ -68,7 +68,7 @@ def mix_song(
     wet /= weight
     if mirrored:
         wet = wet.flip(-2)
-    return limit_true_peak(wet.sum(0), wet)
+    return limit_true_peak(wet.sum(0), wet, sample_rate)
 
 
 def _mix_window(

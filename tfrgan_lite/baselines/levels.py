@@ -34,4 +34,4 @@ def equal_loudness(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | Non
     measured = loudness(stems, sample_rate)
     gain = torch.where(measured > -70, amplitude(TRACK_LUFS - measured), 1.0)
     wet = stems * gain[:, None, None]
-    return limit_true_peak(wet.sum(0), wet)
+    return limit_true_peak(wet.sum(0), wet, sample_rate)
