@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as functional
+from small import SMALL
 
 from tfrgan_lite.audio import decibels
 from tfrgan_lite.config import Architecture
@@ -12,8 +13,6 @@ from tfrgan_lite.mel import mel_points, mel_to_bins
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import LEVEL
 from tfrgan_lite.studio import song
-
-SMALL = Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=64, fine=16)
 
 
 def decision(tracks=2, frames=3, mels=80):

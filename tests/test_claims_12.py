@@ -4,36 +4,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small import TINY
 
 from tfrgan_lite.baselines.levels import TRACK_LUFS
-from tfrgan_lite.config import Architecture, preset
 from tfrgan_lite.data import LessonSet
 from tfrgan_lite.losses import discriminator_hinge_loss, generator_hinge_loss
 from tfrgan_lite.train import Trainer
 
-TINY = preset(
-    "ci",
-    architecture=Architecture(
-        d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=128, fine=16
-    ),
-    songs=2,
-    seconds=2.0,
-    steps=600,
-    batch=2,
-    loss_frames=16,
-    adversarial_weight=0.05,
-    adversarial_from=0.2,
-)
+CONFIG = replace(TINY, steps=600, adversarial_weight=0.05, adversarial_from=0.2)
 
 
 @pytest.fixture(scope="module")
 def lesson_set():
-    return LessonSet(TINY, progress=False)
+    return LessonSet(CONFIG, progress=False)
 
 
 def test_eq_12_ramp(lesson_set):
     """The weight at the steps of exercise 1, and the equation at every step."""
-    trainer = Trainer(TINY, lesson_set)
+    trainer = Trainer(CONFIG, lesson_set)
     weights = [trainer.adversarial_weight(k) for k in range(600)]
     for k, weight in enumerate(weights):
         assert weight == pytest.approx(0.05 * min(1, max(0, (k - 120) / 120)))
@@ -54,7 +42,7 @@ class Recorder:
 
 def test_eq_12_generator(lesson_set):
     """The loss that G descends is the weighted sum of the terms that the history shows."""
-    config = replace(TINY, adversarial_from=0.0, mix_weight=0.7, stems_weight=0.3, beta=0.02)
+    config = replace(CONFIG, adversarial_from=0.0, mix_weight=0.7, stems_weight=0.3, beta=0.02)
     trainer = Trainer(config, lesson_set)
     trainer.step = 1  # at step 0 the ramp is at zero
     recorder = Recorder(trainer)
@@ -67,7 +55,7 @@ def test_eq_12_generator(lesson_set):
 
 def test_eq_12_discriminator(lesson_set):
     """The loss that D descends is the hinge loss and half of gamma times the squared gradient at real mixes."""
-    config = replace(TINY, adversarial_from=0.0, gradient_penalty=3.0)
+    config = replace(CONFIG, adversarial_from=0.0, gradient_penalty=3.0)
     trainer = Trainer(config, lesson_set)
     trainer.step = 1
     recorder = Recorder(trainer)

@@ -1,6 +1,4 @@
-"""The command line: the main job on real files, and what it says to bad input: one line, exit code 2, nothing
-written.
-"""
+"""The command line: the main job on real files, and what it says to bad input: one line, exit code 2."""
 
 import os
 import subprocess

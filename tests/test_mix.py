@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from small import SMALL
 
 from tfrgan_lite.audio import true_peak_db
-from tfrgan_lite.config import Architecture
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.mix import mix_song
@@ -16,8 +16,7 @@ RATE = 44100
 @pytest.fixture(scope="module")
 def generator():
     torch.manual_seed(0)
-    small = Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=64, fine=16)
-    generator = Generator(small).eval()
+    generator = Generator(SMALL).eval()
     for parameter in (*generator.fine.out.parameters(), *generator.coarse.out.parameters()):
         torch.nn.init.normal_(parameter, std=0.1)
     return generator

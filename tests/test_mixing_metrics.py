@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small import SMALL
 
 from tfrgan_lite.audio import loudness, true_peak_db
 from tfrgan_lite.baselines import equal_loudness, raw_sum
-from tfrgan_lite.config import Architecture, preset
+from tfrgan_lite.config import preset
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.evaluate import evaluate, table
 from tfrgan_lite.generator import Generator
@@ -74,9 +75,8 @@ def test_baselines():
 
 
 def test_evaluation_reports_every_system_with_its_provenance():
-    small = Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=64, fine=16)
-    config = replace(preset("ci"), architecture=small, held_out=3, seconds=1.0)
-    results = json.loads(json.dumps(evaluate(Generator(small), config, progress=False)))
+    config = replace(preset("ci"), architecture=SMALL, held_out=3, seconds=1.0)
+    results = json.loads(json.dumps(evaluate(Generator(SMALL), config, progress=False)))
     assert list(results["systems"]) == ["raw sum", "equal loudness", "TFR-GAN", "another engineer"]
     for row in results["systems"].values():
         for mean, low, high in row.values():

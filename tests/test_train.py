@@ -5,26 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small import TINY
 
-from tfrgan_lite.config import PRESETS, Architecture, preset
-from tfrgan_lite.data import HELD_OUT, LessonSet, held_out_songs, leans_right, lessons, mixed_song
+from tfrgan_lite.config import PRESETS
+from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, lessons, mixed_song, on_held_out_songs
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.prepare import spectrum_to_log_mel
 from tfrgan_lite.train import CHECKPOINT, Trainer, train
-
-TINY = preset(
-    "ci",
-    architecture=Architecture(
-        d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=128, fine=16
-    ),
-    songs=4,
-    seconds=2.0,
-    steps=8,
-    batch=2,
-    loss_frames=16,
-    warm_up=2,
-    checkpoint_every=3,
-)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +23,14 @@ def weights(trainer):
     return torch.cat([p.detach().flatten() for m in (trainer.generator, trainer.discriminator) for p in m.parameters()])
 
 
+def seed_and_engineers(song, mixes):
+    return song.seed, len(mixes)
+
+
 def test_songs_for_training_and_for_judging_differ():
     """Seeds of training songs grow from 10 000 times the run's seed, those of held-out songs from a million."""
-    judging = [song.seed for song, _ in held_out_songs(replace(TINY, held_out=2), progress=False)]
-    assert judging == [HELD_OUT, HELD_OUT + 1]
+    judging = list(on_held_out_songs(seed_and_engineers, replace(TINY, held_out=2), progress=False))
+    assert judging == [(HELD_OUT, TINY.judges), (HELD_OUT + 1, TINY.judges)]
     assert all(10_000 * p.seed + p.songs <= min(10_000 * (p.seed + 1), HELD_OUT) for p in PRESETS.values())
 
 
@@ -74,9 +65,7 @@ def test_batch_audio_lies_under_the_compared_frames(lesson_set):
 
 
 def test_training_learns_more_than_leaving_the_faders_alone(lesson_set):
-    """On the songs it saw, a few dozen steps bring the mix nearer to the engineers' than the untrained generator's
-    start.
-    """
+    """On songs it saw, the mix comes nearer to the engineers' than the untrained generator, whose faders do nothing."""
     trainer = Trainer(replace(TINY, steps=40, learning_rate=1e-2), lesson_set)
     trainer.fit(progress=False)
     first, last = (sum(h["mix"] for h in part) / 5 for part in (trainer.history[:5], trainer.history[-5:]))

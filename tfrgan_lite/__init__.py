@@ -1,5 +1,4 @@
-"""TFR-GAN lite: a Transformer generator with β-VAE modules, trained against a discriminator, that mixes multi-track
-music.
+"""TFR-GAN lite: a Transformer generator with β-VAE modules that mixes music, trained against a discriminator.
 
 The modules stand in the order in which data flows: audio, studio, mel, serialize, positional, attention, beta_vae,
 transformer, generator, discriminator, losses, train, mix. Beside them stand baselines, metrics and lesson.

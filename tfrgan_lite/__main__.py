@@ -30,9 +30,7 @@ def cli() -> None:
 def mix(
     stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, weights: Path | None, force: bool
 ) -> None:
-    """Mix the folder STEMS: WAV, FLAC, MP3, OGG or AIFF, one file a track, named by what plays (drums.wav, lead
-    vocal.mp3).
-    """
+    """Mix the folder STEMS: one audio file a track, named by what plays, such as drums.wav or lead vocal.mp3."""
     from .audio import ensure_writable, write_audio
     from .files import make_folder
     from .generator import Generator
@@ -66,9 +64,7 @@ def mix(
 @click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
 @click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
 def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
-    """Train a generator on studio songs, measure it on held-out songs, and write it with a card of how it came
-    about.
-    """
+    """Train a generator on studio songs, measure it on held-out songs, and write it with its card."""
     from .evaluate import card, table
     from .evaluate import evaluate as measure
     from .files import written_whole

@@ -100,9 +100,7 @@ def check_stems(stems: Tensor, sample_rate: int) -> Tensor:
 
 
 def resample(audio: Tensor, sample_rate: int, new_rate: int) -> Tensor:
-    """Resample (..., samples) by a polyphase filter (SciPy); the result has round(samples * new_rate / sample_rate)
-    samples.
-    """
+    """Resample (..., samples), by SciPy's polyphase filter, to round(samples * new_rate / sample_rate) samples."""
     if sample_rate == new_rate:
         return audio
     divisor = int(np.gcd(sample_rate, new_rate))
@@ -136,10 +134,10 @@ def loudness(audio: Tensor, sample_rate: int) -> Tensor:
 
 def _peaks(audio: Tensor) -> Tensor:
     """Largest magnitude at and just after each sample of (..., channels, samples), over all channels: (samples,)."""
-    flat = functional.pad(audio.reshape(-1, 1, audio.shape[-1]), (_REACH, _REACH))
-    largest = audio.reshape(-1, audio.shape[-1]).abs().amax(0)
-    for place in _TRUE_PEAK_FILTERS:  # one at a time: four times the samples at once would not fit for a long song
-        over = functional.conv1d(flat, place[None]).abs().amax((0, 1))
+    channels = audio.reshape(-1, 1, audio.shape[-1])
+    largest = channels.abs().amax((0, 1))
+    for channel in channels:  # one at a time: four times the samples of all would not fit for a long song
+        over = functional.conv1d(functional.pad(channel, (_REACH, _REACH)), _TRUE_PEAK_FILTERS).abs().amax(0)
         largest = largest.maximum(over[:-1]).maximum(over[1:])
     return largest
 

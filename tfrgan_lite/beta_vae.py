@@ -1,6 +1,4 @@
-"""The β-VAE, as the module after a feed-forward network (paper, "Deep de-entanglement") and as a model of its own.
-Chapter 06.
-"""
+"""The β-VAE: the module after a feed-forward network (paper, "Deep de-entanglement"), and a model. Chapter 06."""
 
 import torch
 from torch import Tensor, nn

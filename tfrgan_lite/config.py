@@ -1,6 +1,4 @@
-"""Every number of an experiment, once: the presets ``ci`` (seconds), ``cpu`` (minutes on two cores) and ``gpu`` (a
-Colab T4).
-"""
+"""Every number of an experiment, once: the presets ci (seconds), cpu (minutes on two cores), gpu (a Colab T4)."""
 
 import os
 from dataclasses import dataclass, field, replace

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,34 +28,35 @@ def mixed_song(seed: int, style: str, seconds: float, engineers: int) -> tuple[S
     return raw, [engineer(raw, 1000 * seed + e) for e in range(engineers)]
 
 
-def held_out_songs(preset: Preset, progress: bool = True) -> Iterator[tuple[Song, list[Engineered]]]:
-    """The preset's songs for judging, each with its engineers' mixes. No training song has the seed of one of these."""
-    yield from _on_all_cores(_judged_song, preset, HELD_OUT, preset.held_out, progress)
+def on_held_out_songs(job: Callable, preset: Preset, progress: bool = True) -> Iterator:
+    """The results of ``job(song, mixes)`` for the preset's held-out songs with their engineers' mixes, on all cores.
+
+    The job must be a function of a module (or a partial of one). No training song has the seed of a held-out one.
+    """
+    job = partial(_with_song, job, preset.seconds, preset.judges)
+    return _on_all_cores(job, HELD_OUT, preset.held_out, progress, "judging songs")
 
 
 def training_lessons(preset: Preset, progress: bool = True) -> Iterator[list["Lesson"]]:
-    """The preset's training songs as lessons, a list for each song."""
-    yield from _on_all_cores(_song_lessons, preset, 10_000 * preset.seed, preset.songs, progress)
+    """The preset's training songs as lessons, a list for each song, rendered on all cores."""
+    job = partial(_with_song, partial(lessons, mels=preset.architecture.mels), preset.seconds, preset.mixes)
+    return _on_all_cores(job, 10_000 * preset.seed, preset.songs, progress, "rendering songs")
 
 
-def _on_all_cores(job: Callable, preset: Preset, first: int, count: int, progress: bool) -> Iterator:
-    """The results of a job for ``count`` seeds from ``first`` on, in order; the styles take turns."""
-    jobs = (delayed(_on_one_core)(job, first + i, STYLES[i % len(STYLES)], preset) for i in range(count))
+def _with_song(job: Callable, seconds: float, engineers: int, seed: int, style: str) -> object:
+    return job(*mixed_song(seed, style, seconds, engineers))
+
+
+def _on_all_cores(job: Callable, first: int, count: int, progress: bool, words: str) -> Iterator:
+    """The results of ``job(seed, style)`` for ``count`` seeds from ``first`` on, in order; the styles take turns."""
+    jobs = (delayed(_on_one_core)(job, first + i, STYLES[i % len(STYLES)]) for i in range(count))
     done = Parallel(n_jobs=min(cpu_count(), 8), return_as="generator")(jobs)
-    return iter(tqdm(done, "rendering songs", count, disable=not progress, unit="song"))
+    return iter(tqdm(done, words, count, disable=not progress, unit="song"))
 
 
-def _on_one_core(job: Callable, *arguments) -> object:
+def _on_one_core(job: Callable, seed: int, style: str) -> object:
     torch.set_num_threads(1)
-    return job(*arguments)
-
-
-def _judged_song(seed: int, style: str, preset: Preset) -> tuple[Song, list[Engineered]]:
-    return mixed_song(seed, style, preset.seconds, preset.judges)
-
-
-def _song_lessons(seed: int, style: str, preset: Preset) -> list["Lesson"]:
-    return lessons(*mixed_song(seed, style, preset.seconds, preset.mixes), preset.architecture.mels)
+    return job(seed, style)
 
 
 def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
@@ -146,9 +148,7 @@ class LessonSet:
         self.hop = log_mel_of(self.SAMPLE_RATE, mels).stft.hop_length
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step. The same preset and step give the same batch, so that a resumed run sees what it would
-        have seen.
-        """
+        """The batch of a step, a function of preset and step alone, so that a resumed run goes on as it would have."""
         p, rng = self.preset, np.random.default_rng((self.preset.seed, step))
         chosen = [self.lessons[i] for i in rng.choice(len(self.lessons), p.batch, replace=len(self.lessons) < p.batch)]
         offset = int(rng.integers(0, p.architecture.frames - p.loss_frames + 1))
@@ -175,9 +175,7 @@ class LessonSet:
         }
 
     def _samples(self, audio: Tensor, first: int, count: int) -> Tensor:
-        """The samples under ``count`` frames from ``first`` on, and under MARGIN frames on each side; silence outside
-        the song.
-        """
+        """The samples under ``count`` frames from ``first`` on and MARGIN frames around; silence outside the song."""
         start, stop = (first - MARGIN) * self.hop, (first + count + MARGIN) * self.hop
         inside = audio[..., max(0, start) : min(stop, audio.shape[-1])]
         return functional.pad(inside, (max(0, -start), max(0, stop - audio.shape[-1])))

@@ -3,64 +3,71 @@
 import datetime
 import platform
 import subprocess
+from copy import deepcopy
 from dataclasses import asdict
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
 from . import baselines
 from .config import Preset
-from .data import held_out_songs
+from .data import on_held_out_songs
 from .generator import Generator
 from .metrics.mixing import distance, mean_and_interval, view
 from .mix import mix_song
+from .studio import Engineered, Song
 
 
 def evaluate(generator: Generator, preset: Preset, progress: bool = True) -> dict:
     """Mix the preset's held-out songs and measure each system's distance to the engineers' mixes.
 
     Every system is measured against all of a song's engineers, of whom there must be two at least; an engineer, the
-    floor,
-    against the song's other engineers. The generator's number is the mean over two takes.
+    floor, against the song's other engineers. The generator's number is the mean over two takes.
 
     Returns:
-        A dict for JSON: ``provenance``, and ``systems``: name -> ``matched_db`` and ``as_is_db`` (log-mel distance in
-        dB with
-        and without matching loudness), each as mean, low and high of the 95 % interval over songs; and
-        ``diversity_db``,
-        the distance between two takes of the same song.
+        A dict for JSON: ``provenance``, number of ``songs``, and ``systems``: name -> ``matched_db`` and ``as_is_db``,
+        the log-mel distance in dB with and without matching loudness, each as mean, low and high of the 95 % interval
+        over songs; and ``diversity_db``, the distance between two mixes of one song.
     """
-    matched: dict[str, list[float]] = {}
-    as_is: dict[str, list[float]] = {}
-    diversity: dict[str, list[float]] = {}
-    for raw, mixes in held_out_songs(preset, progress):
-        given = (raw.stems, raw.sample_rate)
-        takes = [mix_song(*given, raw.style, seed, raw.roles, generator)[0] for seed in (0, 1)]
-        systems = {
-            "raw sum": [baselines.raw_sum(*given, raw.roles)[0]],
-            "equal loudness": [baselines.equal_loudness(*given, raw.roles)[0]],
-            "TFR-GAN": takes,
-            "another engineer": [one.mix for one in mixes],
-        }
-        for result, match in ((matched, True), (as_is, False)):
-            views = {name: [view(mix, raw.sample_rate, match) for mix in made] for name, made in systems.items()}
-            references = views["another engineer"]
-            for name, made in views.items():
-                # An engineer is judged against the others, never against the mix itself.
-                pairs = [distance(x, y) for x in made for y in references if x is not y]
-                result.setdefault(name, []).append(sum(pairs) / len(pairs))
-            if match:
-                for name in ("TFR-GAN", "another engineer"):
-                    diversity.setdefault(name, []).append(distance(*views[name][:2]))
+    judge = partial(_judge, generator=deepcopy(generator).cpu())
+    songs = list(on_held_out_songs(judge, preset, progress))
+
+    def over_songs(*path: str) -> tuple[float, float, float]:
+        return mean_and_interval([reduce(getitem, path, song) for song in songs])
+
     return {
         "provenance": provenance(preset),
-        "songs": preset.held_out,
+        "songs": len(songs),
         "systems": {
-            name: {"matched_db": mean_and_interval(matched[name]), "as_is_db": mean_and_interval(as_is[name])}
-            for name in matched
+            name: {m: over_songs(m, name) for m in ("matched_db", "as_is_db")} for name in songs[0]["as_is_db"]
         },
-        "diversity_db": {name: mean_and_interval(values) for name, values in diversity.items()},
+        "diversity_db": {name: over_songs("diversity_db", name) for name in songs[0]["diversity_db"]},
     }
+
+
+def _judge(raw: Song, mixes: list[Engineered], generator: Generator) -> dict[str, dict[str, float]]:
+    """One song: each measure's value for each system."""
+    given = (raw.stems, raw.sample_rate)
+    systems = {
+        "raw sum": [baselines.raw_sum(*given, raw.roles)[0]],
+        "equal loudness": [baselines.equal_loudness(*given, raw.roles)[0]],
+        "TFR-GAN": [mix_song(*given, raw.style, seed, raw.roles, generator)[0] for seed in (0, 1)],
+        "another engineer": [one.mix for one in mixes],
+    }
+    measured = {}
+    for measure, match in (("as_is_db", False), ("matched_db", True)):
+        views = {name: [view(mix, raw.sample_rate, match) for mix in made] for name, made in systems.items()}
+        references = views["another engineer"]
+        measured[measure] = {
+            # An engineer is judged against the others, never against the mix itself.
+            name: fmean(distance(x, y) for x in made for y in references if x is not y)
+            for name, made in views.items()
+        }
+    measured["diversity_db"] = {name: distance(*views[name][:2]) for name in ("TFR-GAN", "another engineer")}
+    return measured
 
 
 def table(results: dict) -> str:

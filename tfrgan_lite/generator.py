@@ -1,8 +1,7 @@
 """G, the multi-track generator: dry log-mels, noise and a style label in; wet spectra of every track out. Chapter 08.
 
-The network decides (:class:`Decision`) how each track's own complex spectrum shall change; rendering that decision
-(:func:`render`) multiplies spectra. So the cost of the network does not depend on the sample rate, and silence stays
-silent.
+The network decides (:class:`Decision`) how each track's own complex spectrum shall change; :func:`render`
+multiplies spectra. So the cost of the network does not depend on the sample rate, and silence stays silent.
 """
 
 import json
@@ -43,16 +42,13 @@ class Decision:
 
 
 def pan_gains(pan: Tensor) -> Tensor:
-    """Constant-power law, unity at the centre: (...) in -1..1 -> (..., 2) amplitude ratios √2 cos and √2 sin of π(1 +
-    p)/4.
-    """
+    """Constant-power law, unity in the centre: (...) in -1..1 -> (..., 2), √2 cos and √2 sin of π(1 + p)/4."""
     angle = torch.pi / 4 * (1 + pan)
     return 2**0.5 * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
-    """Turn a decision into wet spectra: coarse and fine gains are added (the skip connection), phases turned, reverb
-    mixed in.
+    """A decision becomes wet spectra: coarse and fine gains add (the skip connection), phases turn, reverb comes in.
 
     Args:
         dry: complex spectra (B, N, 2, T, K) of the level-normalised stems.
@@ -96,9 +92,7 @@ class CoarseHead(nn.Module):
 
 
 class FineHead(nn.Module):
-    """Frame by frame: what the coarse head's broad strokes miss, a gain and a phase change for each channel and mel
-    band.
-    """
+    """What the coarse head's broad strokes miss: a gain and a phase for each frame, channel and mel band."""
 
     REACH = 2  # frames on each side that a convolution sees
 
@@ -128,8 +122,7 @@ class FineHead(nn.Module):
 
 
 class Generator(nn.Module):
-    """TFR-G: embedding and position, TFR encoder, start token from [z; style], causal TFR decoder, coarse head, fine
-    head.
+    """TFR-G: embedding, position, TFR encoder, start token of [z; style], causal TFR decoder, coarse and fine head.
 
     Works on any number of tracks in any order: permuting the tracks permutes the wet stems.
     """
@@ -182,9 +175,7 @@ class Generator(nn.Module):
         return Decision(gain, pan, bands, send, fine_gain, fine_phase, encoder_kl + decoder_kl)
 
     def save(self, path: str | Path, card: dict) -> None:
-        """Write weights, architecture and ``card`` (how they came about) as one safetensors file, whole or not at
-        all.
-        """
+        """Write weights, architecture and ``card`` (their history) as one safetensors file, whole or not at all."""
         metadata = {"architecture": json.dumps(asdict(self.architecture)), "card": json.dumps(card)}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with written_whole(path) as temporary:

@@ -62,7 +62,5 @@ def log_mel_l1(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> 
 
 
 def kl_per_token(kl: list[Tensor], present: Tensor) -> Tensor:
-    """KL of the β-VAE modules, each (batch, N, tokens, latent): summed over units, mean over present tokens and
-    layers, in nats.
-    """
+    """KL of the modules (batch, N, tokens, latent): sum over units, mean over present tokens and layers, in nats."""
     return torch.stack([layer[present].sum(-1).mean() for layer in kl]).mean()

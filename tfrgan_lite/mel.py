@@ -1,6 +1,4 @@
-"""Mel serialization, first half: waveform -> frames -> window -> FFT -> mel filter bank -> log (paper, section 2).
-Chapter 03.
-"""
+"""Mel serialization, first half: frames, window, FFT, mel filter bank, log (paper, section 2). Chapter 03."""
 
 from functools import lru_cache
 

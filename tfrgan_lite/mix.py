@@ -9,7 +9,7 @@ from .audio import limit_true_peak
 from .generator import Generator, render
 from .labels import style_index
 from .mel import mel_to_bins
-from .prepare import hear, log_mel_of, track_log_mel
+from .prepare import hear, log_mel_of, spectrum_to_log_mel
 
 
 @lru_cache(maxsize=1)
@@ -88,12 +88,13 @@ def _mix_window(
     samples = dry.shape[-1]
     # One hop of silence after the end: else the last samples lie under the foot of one window only.
     dry, reverb = (torch.nn.functional.pad(audio, (0, stft.hop_length)) for audio in (dry, reverb))
-    inputs = (track_log_mel(dry, sample_rate, mels), roles)
-    log_mel, roles = (x[None].to(device) for x in inputs)
-    decision = generator(log_mel, roles, style.to(device), z.to(device), present[None].to(device))
-    to_bins = mel_to_bins(sample_rate, stft.n_fft, mels).to(device)
-    spectra = render(decision, stft(dry)[None].to(device), stft(reverb)[None].to(device), to_bins)
-    return stft.inverse(spectra[0].cpu(), samples)
+    spectra = stft(dry)
+    log_mel = spectrum_to_log_mel(spectra.mean(1), sample_rate, mels)
+    inputs = (x[None].to(device) for x in (log_mel, roles, present, spectra, stft(reverb)))
+    log_mel, roles, present, spectra, reverb = inputs
+    decision = generator(log_mel, roles, style.to(device), z.to(device), present)
+    wet = render(decision, spectra, reverb, mel_to_bins(sample_rate, stft.n_fft, mels).to(device))
+    return stft.inverse(wet[0].cpu(), samples)
 
 
 def _fade(length: int, overlap: int, fade_in: bool, fade_out: bool) -> Tensor:

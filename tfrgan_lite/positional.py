@@ -7,8 +7,7 @@ from .labels import ROLES
 
 
 def sinusoidal(length: int, d_model: int, start: int = 0) -> Tensor:
-    """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i + 1) = cos(same): (length, d_model) float32, d_model
-    even.
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d_model)), PE(pos, 2i + 1) = cos of the same: (length, d_model) float32.
 
     Source: the paper's section "Audio embedding and location information coding"; Vaswani et al. 2017, section 3.5.
     """
@@ -20,8 +19,7 @@ def sinusoidal(length: int, d_model: int, start: int = 0) -> Tensor:
 
 
 class TrackTimePosition(nn.Module):
-    """Where a token stands: a learned vector for its track's role, one for its time, and the sinusoidal encoding of
-    its time.
+    """Where a token stands: a learned vector for its track's role, one for its time, and the sinusoid of its time.
 
     The learned time table has ``max_tokens`` rows; later tokens get the last row, so that only the sinusoid tells them
     apart.

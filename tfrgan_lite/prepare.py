@@ -1,6 +1,4 @@
-"""What the generator hears of a song: stems at one level, the same through the package's room, and who is there.
-Chapter 08.
-"""
+"""What the generator hears of a song: stems at one level, dry and through a room, and who is there. Chapter 08."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,8 +33,7 @@ def active_level(stems: Tensor, sample_rate: int) -> Tensor:
     """RMS amplitude of each track while it plays: (N, 2, samples) -> (N,); 0 for silence.
 
     As the relative gate of BS.1770 does, blocks of 100 ms more than 10 dB below the mean of all blocks do not count,
-    so that a
-    track that enters late has the level of its playing.
+    so that a track that enters late has the level of its playing.
     """
     block = sample_rate // 10
     power = stems.square().mean(-2)

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 
 def strips(x: Tensor, stride: int) -> Tensor:
-    """(..., T, F) -> (..., ceil(T / stride), stride * F): ``stride`` successive frames side by side, the last strip
-    padded with zeros.
-    """
+    """(..., T, F) -> (..., ceil(T / stride), stride * F): frames side by side, the last strip padded with zeros."""
     frames, mels = x.shape[-2:]
     x = functional.pad(x, (0, 0, 0, -frames % stride))
     return x.reshape(*x.shape[:-2], -1, stride * mels)
@@ -23,9 +21,7 @@ def unstrips(tokens: Tensor, frames: int, stride: int) -> Tensor:
 
 
 def patchify(x: Tensor, size: int = 16) -> Tensor:
-    """(..., T, F) -> (..., tokens, size²): square patches, row by row in time, padded with zeros where T or F is no
-    multiple.
-    """
+    """(..., T, F) -> (..., tokens, size²): square patches, row by row in time, the last ones padded with zeros."""
     frames, mels = x.shape[-2:]
     x = functional.pad(x, (0, -mels % size, 0, -frames % size))
     rows, columns = x.shape[-2] // size, x.shape[-1] // size
@@ -43,10 +39,9 @@ def unpatchify(tokens: Tensor, frames: int, mels: int, size: int = 16) -> Tensor
 class TokenEmbedding(nn.Module):
     """Strips of frames, projected to the model's width: (..., T, F) -> (..., ceil(T / stride), d_model).
 
-    With ``stride=1`` this is the paper's (T, F) -> (T, d_model). All tracks of a song go through the same projection:
-    the
-    paper's [tracks, mels] of one frame stay ``tracks`` tokens, so that any number of tracks in any order can be
-    embedded.
+    With ``stride=1`` this is the paper's (T, F) -> (T, d_model). All tracks go through the same projection: the paper's
+    [tracks, mels] of one frame stay ``tracks`` tokens, so that any number of tracks in any order can be embedded.
+
     """
 
     def __init__(self, mels: int, d_model: int, stride: int = 1):

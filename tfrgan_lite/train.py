@@ -145,9 +145,7 @@ class Trainer:
                 group["lr"] = rate * warm * max(0.01, cosine)
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint: weights, optimiser states, step, history and preset in one safetensors file, whole or
-        not at all.
-        """
+        """Write weights, optimiser states, history and preset as one safetensors file, whole or not at all."""
         tensors = {}
         for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}

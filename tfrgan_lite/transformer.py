@@ -1,8 +1,8 @@
 """TFR: Transformer encoder and decoder layers with a β-VAE module after the feed-forward network. Chapters 05 and 06.
 
 Tokens are (batch, N, T, d_model): N tracks of T time steps. Each part of a layer reads the normed tokens and adds to
-them
-(pre-norm residuals, Xiong et al. 2020). Every layer returns the KL of its β-VAE module, (batch, N, T, latent) in nats.
+them (pre-norm residuals, Xiong et al. 2020). Every layer returns the KL of its β-VAE module, (batch, N, T, latent) in
+nats.
 """
 
 import torch
@@ -113,9 +113,7 @@ class TFRDecoder(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, present: Tensor, noise: torch.Generator | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """x (batch, N, 1 + T, d_model), memory (batch, N, S, d_model) -> decoded tokens like x, and the KL of each
-        layer.
-        """
+        """x (batch, N, 1 + T, d_model), memory (batch, N, S, d_model) -> tokens like x, and the KL of each layer."""
         kl = []
         for layer in self.layers:
             x, layer_kl = layer(x, memory, present, noise)

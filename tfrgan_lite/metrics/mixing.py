@@ -23,9 +23,7 @@ def match_loudness(mix: Tensor, sample_rate: int) -> Tensor:
 
 
 def view(mix: Tensor, sample_rate: int, matched: bool = True) -> Tensor:
-    """What :func:`distance` compares: the log-mels of left and right (2, T, F) of a mix (2, samples), loudness matched
-    or as it is.
-    """
+    """What :func:`distance` compares: log-mels (2, T, F) of a mix (2, samples), loudness matched or as it is."""
     return log_mel(sample_rate)(match_loudness(mix, sample_rate) if matched else mix)
 
 

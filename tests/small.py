@@ -1,0 +1,16 @@
+"""The smallest experiment that still has every part, for tests."""
+
+from tfrgan_lite.config import Architecture, preset
+
+SMALL = Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=64, fine=16)
+TINY = preset(
+    "ci",
+    architecture=SMALL,
+    songs=4,
+    seconds=2.0,
+    steps=8,
+    batch=2,
+    loss_frames=16,
+    warm_up=2,
+    checkpoint_every=3,
+)
