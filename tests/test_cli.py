@@ -214,6 +214,12 @@ def test_unwritable_output(folder, tmp_path, capsys):
     assert code == 2 and "closed" in err
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder here that even root cannot write to")
+def test_an_output_that_nobody_can_write(folder, tmp_path, capsys):
+    code, out, err = run("mix", folder, "--style", "pop", "--out", "/proc/self/mix.wav", capsys=capsys)
+    assert code == 2 and err.count("\n") == 1 and "/proc/self/mix.wav" in err and not out
+
+
 def test_a_disk_that_is_full_leaves_the_old_file(folder, tmp_path, capsys, monkeypatch):
     out = tmp_path / "mix.wav"
     out.write_text("precious")

@@ -48,7 +48,9 @@ def mix(
     if stems_out and stems_out.exists():
         for target in targets:
             ensure_writable(target, force)
-    mixed, wet = mix_song(song.stems, song.sample_rate, style, seed, song.roles, generator)
+    mixed, wet = mix_song(
+        song.stems, song.sample_rate, style, seed, song.roles, generator, progress=sys.stderr.isatty()
+    )
     if stems_out:
         make_folder(stems_out)
     for target, stem in zip(targets, wet, strict=bool(targets)):

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from .audio import limit_true_peak
 from .generator import Generator, render
@@ -25,6 +26,7 @@ def mix_song(
     seed: int = 0,
     roles: tuple[str, ...] | None = None,
     generator: Generator | None = None,
+    progress: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Mix a song.
 
@@ -35,6 +37,7 @@ def mix_song(
         seed: of the noise z and of the coin that decides which side is left; another seed is another take.
         roles: one of ROLES for each track, ``other`` if None.
         generator: a trained generator; the shipped one if None.
+        progress: show a bar over the song's windows of five seconds or so.
 
     Returns:
         The mix (2, samples), true peak at most -1 dBTP, and the wet stems (N, 2, samples), whose sum it is.
@@ -55,7 +58,8 @@ def mix_song(
     window, samples = generator.architecture.frames * hop, dry.shape[-1]
     overlap = window // 4
     wet, weight = torch.zeros_like(dry), torch.zeros(samples)
-    for start in range(0, max(1, samples - overlap), window - overlap):
+    starts = range(0, max(1, samples - overlap), window - overlap)
+    for start in tqdm(starts, "mixing", disable=not progress, unit="window"):
         # The last window reaches back, so that the network hears as much there as elsewhere.
         start = max(0, min(start, samples - window))
         cut = slice(start, min(start + window, samples))
