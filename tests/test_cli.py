@@ -206,6 +206,19 @@ def test_results_are_not_overwritten_and_presets_are_checked(tmp_path, capsys):
     assert code == 2 and not (tmp_path / "run").exists()
 
 
+def test_a_trained_generator_is_not_overwritten(tmp_path, capsys):
+    (tmp_path / "generator.safetensors").write_text("precious")
+    code, _, err = run("train", "--preset", "ci", "--out", tmp_path, capsys=capsys)
+    assert code == 2 and "generator.safetensors" in err and err.count("\n") == 1
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_no_command_is_an_error_that_says_so(capsys):
+    code, _, err = run(capsys=capsys)
+    assert code == 2 and "command" in err.lower()
+    assert run("--help", capsys=capsys)[0] == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_unwritable_output(folder, tmp_path, capsys):
     closed = tmp_path / "closed"

@@ -76,6 +76,15 @@ def test_silence_stays_silent_and_unheard(generator):
     torch.testing.assert_close(wet[[0, 2]], without, atol=1e-5, rtol=0)
 
 
+def test_dither_is_no_track():
+    """The noise of an empty 16-bit track is not brought to the level of music."""
+    stems = noise(2, 2, RATE)
+    stems[1] *= 2e-5 / 0.1
+    heard = hear(stems, RATE)
+    assert heard.present.tolist() == [True, False]
+    assert heard.dry[1].abs().max() == 0
+
+
 def test_seeds_and_styles_are_takes(generator):
     stems = noise(3, 2, RATE)
     take = {

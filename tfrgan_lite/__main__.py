@@ -73,6 +73,9 @@ def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
     from .train import train as run
 
     config = preset_called(name, seed=seed)
+    results_of_another = [out / file for file in ("generator.safetensors", "CARD.md") if (out / file).exists()]
+    if results_of_another and not resume:
+        raise UserError(f"{results_of_another[0]}: exists already; choose another folder, or pass --resume to go on")
     trainer = run(config, out, resume)
     results = measure(trainer.generator, config)
     trainer.generator.save(out / "generator.safetensors", results)

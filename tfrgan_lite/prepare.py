@@ -15,6 +15,7 @@ from .studio.console import impulse_response, reverb
 
 LEVEL = 0.1  # RMS of every track as the generator hears it: -20 dBFS
 ROOM_DECAY_S = 1.2  # of the one room that the generator can send to
+SILENCE = 10 ** (-70 / 20)  # a track of lower RMS, the absolute gate of BS.1770, holds noise at most: do not raise it
 REFERENCE_WINDOW = 1102  # samples of the 25 ms window at 44.1 kHz
 
 
@@ -25,7 +26,7 @@ class Heard:
     dry: Tensor  # (N, 2, samples), each track at RMS -20 dBFS
     reverb: Tensor  # (N, 2, samples), the tracks' mid through the package's room
     roles: Tensor  # (N,) indices into ROLES
-    present: Tensor  # (N,) bool, False for a silent track
+    present: Tensor  # (N,) bool, False for a silent track, one below -70 dBFS
     sample_rate: int
 
 
@@ -58,7 +59,7 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
     if len(roles) != len(stems):
         raise UserError(f"roles: {len(roles)} roles for {len(stems)} tracks; give one a track")
     level = active_level(stems, sample_rate)
-    present = level > 1e-5  # -100 dBFS: below the noise of 16-bit audio
+    present = level > SILENCE
     dry = stems * torch.where(present, LEVEL / level.clamp_min(1e-9), 0.0)[:, None, None]
     wet = reverb(dry.mean(-2, keepdim=True), sample_rate, room(sample_rate))
     return Heard(dry, wet, torch.tensor([role_index(role) for role in roles]), present, sample_rate)
