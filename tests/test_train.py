@@ -10,6 +10,7 @@ from small import TINY
 from tfrgan_lite.config import PRESETS
 from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, lessons, mixed_song, on_held_out_songs
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import spectrum_to_log_mel
 from tfrgan_lite.train import CHECKPOINT, Trainer, train
 
@@ -89,6 +90,14 @@ def test_resume_is_exact(lesson_set, tmp_path, changes):
     assert torch.equal(weights(straight), weights(resumed))
     assert straight.history == resumed.history
     assert "accuracy" in straight.history[-1] and "accuracy" not in straight.history[0]
+
+
+def test_listening_between_steps_changes_nothing(lesson_set):
+    quiet, heard = Trainer(TINY, lesson_set), Trainer(TINY, lesson_set)
+    quiet.fit(3, progress=False)
+    stems = 0.1 * torch.randn(2, 2, 4410, generator=torch.Generator().manual_seed(0))
+    heard.fit(3, progress=False, after_step=lambda t: mix_song(stems, 44100, "pop", generator=t.generator))
+    assert torch.equal(weights(quiet), weights(heard))
 
 
 @pytest.mark.parametrize("field", ["mix_weight", "stems_weight", "adversarial_weight", "beta", "gradient_penalty"])

@@ -83,6 +83,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One step of D, once it is heard, and one of G. Returns the terms of the loss, unweighted."""
         p, k = self.preset, self.step
+        self.g.train()  # who listened to a mix between two steps left it in evaluation mode
         noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
         batch = self.lessons.batch(k).to(self.device)
         self._set_rates(k)
@@ -102,7 +103,7 @@ class Trainer:
             terms["adversarial"] = self.g_loss(self.d(fake, batch.style))
             loss = loss + weight * terms["adversarial"]
         if not torch.isfinite(loss):
-            raise UserError(f"training: the loss is not finite at step {k}; lower learning_rate and resume")
+            raise UserError(f"training: the loss is not finite at step {k}; lower the preset's learning_rate")
         self.g_optimiser.zero_grad()
         self.accelerator.backward(loss)
         terms["gradient"] = self.accelerator.clip_grad_norm_(self.g.parameters(), 1.0)
