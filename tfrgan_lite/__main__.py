@@ -115,7 +115,7 @@ def main() -> None:
     except UserError as error:
         message = str(error)
     except click.ClickException as error:
-        message = error.format_message()
+        message = f"{error.format_message()} See python -m tfrgan_lite --help."
     except (click.Abort, KeyboardInterrupt):
         message = "stopped"
     click.echo("error: " + " ".join(message.split()), err=True)
