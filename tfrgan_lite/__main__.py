@@ -94,14 +94,11 @@ def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> 
     """Measure a trained generator, rules and engineers on held-out songs; write the numbers with their provenance."""
     from .evaluate import evaluate as measure
     from .evaluate import table
-    from .files import written_whole
+    from .files import ensure_free, written_whole
     from .generator import WEIGHTS, Generator
 
     config = preset_called(name)
-    if out.exists() and not force:
-        raise UserError(f"{out}: exists already; choose another name or pass --force to replace it")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: the folder {out.parent} does not exist; create it or choose another")
+    ensure_free(out, force)
     results = measure(Generator.from_pretrained(weights or WEIGHTS), config)
     with written_whole(out) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n")

@@ -3,7 +3,6 @@
 Audio is a float32 tensor (..., channels, samples) with full scale at -1..1; times are in samples, levels in dB.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
 from .errors import UserError
-from .files import written_whole
+from .files import ensure_free, written_whole
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
 MAX_TRACKS = 16
@@ -60,17 +59,10 @@ def write_audio(path: str | Path, audio: Tensor, sample_rate: int, force: bool =
 
 
 def ensure_writable(path: Path, force: bool = False) -> None:
-    """Raise UserError, before any work is done, if ``path`` could not be written or would be lost."""
+    """Raise UserError, before any work is done, if ``path`` names no audio file or :func:`ensure_free` refuses it."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: the suffix {path.suffix!r} is no audio format; use one of {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; create it or choose another")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file")
-    if path.exists() and not force:
-        raise UserError(f"{path}: exists already; choose another name or pass --force to replace it")
-    if not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+    ensure_free(path, force)
 
 
 def check_stems(stems: Tensor, sample_rate: int) -> Tensor:

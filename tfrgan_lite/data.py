@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 from .config import Preset
 from .discriminator import mid_side
 from .labels import STYLES, style_index
-from .prepare import hear, log_mel_of, spectrum_to_log_mel, track_log_mel
+from .mel import log_mel_of
+from .prepare import hear, spectrum_to_log_mel, track_log_mel
 from .studio import Engineered, Song, engineer, song
 
 HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0

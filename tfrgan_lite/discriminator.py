@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from .labels import STYLES
+from .mel import standardised
 
 
 def mid_side(audio: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """x (batch, 2, T, F) log-mel of mid and side, style (batch,) -> one logit a mix (batch, 1)."""
-        x = functional.adaptive_avg_pool2d(_normed(x), (self.pooled, x.shape[-1]))
+        x = functional.adaptive_avg_pool2d(standardised(x), (self.pooled, x.shape[-1]))
         return self.rest(self.first(x.flatten(1)) + self.style(style))
 
 
@@ -67,7 +68,7 @@ class SpectralDiscriminator(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """x (batch, 2, T, F) log-mel of mid and side, style (batch,) -> logits of the patches (batch, patches)."""
         height = self.height.expand(x.shape[0], 1, x.shape[2], -1)
-        x = self.first(torch.cat([_normed(x), height], dim=1))
+        x = self.first(torch.cat([standardised(x), height], dim=1))
         return self.rest(x + self.style(style)[..., None, None]).flatten(1)
 
 
@@ -78,7 +79,3 @@ def build_discriminator(kind: str, frames: int, mels: int) -> nn.Module:
     if kind == "spectral":
         return SpectralDiscriminator(mels)
     raise ValueError(f"discriminator: {kind!r} is unknown; use mlp or spectral")
-
-
-def _normed(x: Tensor) -> Tensor:
-    return (x + 4) / 4  # log-mel -11.5 .. 6 to about -2 .. 2.5

@@ -8,18 +8,19 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 import torch.nn.functional as functional
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from .config import Architecture
 from .errors import UserError
-from .files import written_whole
+from .files import load_tensors, save_tensors
 from .labels import STYLES
+from .mel import standardised
 from .positional import TrackTimePosition
 from .serialize import TokenEmbedding
+from .studio.console import pan_gains
 from .transformer import TFRDecoder, TFREncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "generator.safetensors"
@@ -39,12 +40,6 @@ class Decision:
     fine_gain: Tensor  # (B, N, 2, T, F) natural log of the fine head's gain, left and right
     fine_phase: Tensor  # (B, N, 2, T, F) radians
     kl: list[Tensor]  # of each TFR layer, (B, N, tokens, latent) in nats
-
-
-def pan_gains(pan: Tensor) -> Tensor:
-    """Constant-power law, unity in the centre: (...) in -1..1 -> (..., 2), √2 cos and √2 sin of π(1 + p)/4."""
-    angle = torch.pi / 4 * (1 + pan)
-    return 2**0.5 * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
@@ -162,7 +157,7 @@ class Generator(nn.Module):
         """
         frames, mels = log_mel.shape[-2:]
         wanted = wanted or slice(0, frames)
-        log_mel = (log_mel + 4) / 4  # about -2 (silence) to 2
+        log_mel = standardised(log_mel)
         tokens = self.embed(log_mel)
         memory, encoder_kl = self.encoder(self.position(tokens, roles), present, noise)
         start = self.start(torch.cat([z, self.style(style)], dim=-1))
@@ -177,9 +172,7 @@ class Generator(nn.Module):
     def save(self, path: str | Path, card: dict) -> None:
         """Write weights, architecture and ``card`` (their history) as one safetensors file, whole or not at all."""
         metadata = {"architecture": json.dumps(asdict(self.architecture)), "card": json.dumps(card)}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with written_whole(path) as temporary:
-            safetensors.torch.save_file(tensors, temporary, metadata)
+        save_tensors(path, self.state_dict(), metadata)
 
     @classmethod
     def from_pretrained(cls, path: str | Path = WEIGHTS) -> "Generator":
@@ -188,9 +181,7 @@ class Generator(nn.Module):
         Raises UserError if the file is missing, damaged, or of another architecture than this version's code.
         """
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors, metadata = load_tensors(path)
             generator = cls(Architecture(**json.loads(metadata["architecture"])))
             generator.load_state_dict(tensors)
         except (OSError, SafetensorError) as error:

@@ -1,6 +1,7 @@
 """What the two players want, as functions of the discriminator's logits: D = sigmoid(logit). Chapter 07.
 
-Each returns a mean in nats (hinge: in units of the logit). All use softplus, which never takes the log of zero.
+Each returns a mean in nats (hinge: in units of the logit). The logarithmic ones use softplus, which never takes
+the log of zero.
 """
 
 from collections.abc import Callable

@@ -40,6 +40,16 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int = 80) -> Tensor:
     return torch.minimum(rising, falling).clamp_min(0).to(torch.float32)
 
 
+def power_of(spectrum: Tensor) -> Tensor:
+    """|z|² of a complex tensor, without the square root of abs, whose gradient is dear."""
+    return torch.view_as_real(spectrum).square().sum(-1)
+
+
+def standardised(log_mel: Tensor) -> Tensor:
+    """Log-mel in nats, -11.5 (silence) to about 6, brought to about -2 to 2.5 for a network."""
+    return (log_mel + 4) / 4
+
+
 class LogMel(nn.Module):
     """X ∈ R^{T×F}: natural log of mel power plus a floor of 1e-5.
 
@@ -54,13 +64,19 @@ class LogMel(nn.Module):
         self.stft = Stft(sample_rate, window_ms, hop_ms)
         self.register_buffer("filters", mel_filter_bank(sample_rate, self.stft.n_fft, n_mels), persistent=False)
 
-    def of_power(self, power: Tensor) -> Tensor:
-        """Power spectrum (..., T, K) -> log-mel (..., T, F)."""
-        return torch.log(power @ self.filters + FLOOR)
+    def of_power(self, power: Tensor, scale: float = 1.0) -> Tensor:
+        """Power spectrum (..., T, K) on any device -> log-mel (..., T, F), the mel power multiplied by ``scale``."""
+        return torch.log(power @ self.filters.to(power.device) * scale + FLOOR)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Waveform (..., samples) -> X (..., T, F), T = ceil(samples / hop)."""
-        return self.of_power(torch.view_as_real(self.stft(audio)).square().sum(-1))
+        return self.of_power(power_of(self.stft(audio)))
+
+
+@lru_cache(maxsize=8)
+def log_mel_of(sample_rate: int, mels: int = 80) -> LogMel:
+    """The LogMel of a sample rate, built once."""
+    return LogMel(sample_rate, mels)
 
 
 @lru_cache(maxsize=16)

@@ -9,8 +9,8 @@ from tqdm.auto import tqdm
 from .audio import limit_true_peak
 from .generator import Generator, render
 from .labels import style_index
-from .mel import mel_to_bins
-from .prepare import hear, log_mel_of, spectrum_to_log_mel
+from .mel import log_mel_of, mel_to_bins
+from .prepare import hear, spectrum_to_log_mel
 
 
 @lru_cache(maxsize=1)

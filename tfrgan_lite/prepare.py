@@ -10,7 +10,7 @@ from torch import Tensor
 from .audio import check_stems
 from .errors import UserError
 from .labels import role_index
-from .mel import FLOOR, LogMel
+from .mel import log_mel_of, power_of
 from .studio.console import impulse_response, reverb
 
 LEVEL = 0.1  # RMS of every track as the generator hears it: -20 dBFS
@@ -27,7 +27,6 @@ class Heard:
     reverb: Tensor  # (N, 2, samples), the tracks' mid through the package's room
     roles: Tensor  # (N,) indices into ROLES
     present: Tensor  # (N,) bool, False for a silent track, one below -70 dBFS
-    sample_rate: int
 
 
 def active_level(stems: Tensor, sample_rate: int) -> Tensor:
@@ -62,19 +61,13 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
     present = level > SILENCE
     dry = stems * torch.where(present, LEVEL / level.clamp_min(1e-9), 0.0)[:, None, None]
     wet = reverb(dry.mean(-2, keepdim=True), sample_rate, room(sample_rate))
-    return Heard(dry, wet, torch.tensor([role_index(role) for role in roles]), present, sample_rate)
+    return Heard(dry, wet, torch.tensor([role_index(role) for role in roles]), present)
 
 
 @lru_cache(maxsize=8)
 def room(sample_rate: int) -> Tensor:
     """The fixed stereo impulse response (2, taps) of the generator's reverb send."""
     return impulse_response(sample_rate, decay_s=ROOM_DECAY_S, seed=0)
-
-
-@lru_cache(maxsize=8)
-def log_mel_of(sample_rate: int, mels: int = 80) -> LogMel:
-    """The LogMel of a sample rate, built once."""
-    return LogMel(sample_rate, mels)
 
 
 def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
@@ -84,9 +77,7 @@ def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> T
     The power of a window's FFT grows with its length, hence with the sample rate; the network shall not hear that.
     """
     front = log_mel_of(sample_rate, mels)
-    scale = REFERENCE_WINDOW / front.stft.win_length
-    power = torch.view_as_real(spectrum).square().sum(-1)  # |z|² without the square root of abs, whose gradient is dear
-    return torch.log(power @ front.filters.to(spectrum.device) * scale + FLOOR)
+    return front.of_power(power_of(spectrum), REFERENCE_WINDOW / front.stft.win_length)
 
 
 def track_log_mel(dry: Tensor, sample_rate: int, mels: int = 80) -> Tensor:

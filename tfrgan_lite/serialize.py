@@ -41,7 +41,6 @@ class TokenEmbedding(nn.Module):
 
     With ``stride=1`` this is the paper's (T, F) -> (T, d_model). All tracks go through the same projection: the paper's
     [tracks, mels] of one frame stay ``tracks`` tokens, so that any number of tracks in any order can be embedded.
-
     """
 
     def __init__(self, mels: int, d_model: int, stride: int = 1):

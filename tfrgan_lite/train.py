@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -18,7 +17,7 @@ from .config import Preset
 from .data import MARGIN, Batch, LessonSet, stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
-from .files import make_folder, written_whole
+from .files import load_tensors, make_folder, save_tensors
 from .generator import Decision, Generator, render
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import mel_to_bins
@@ -153,26 +152,14 @@ class Trainer:
             for index, state in self.optimisers[name].state_dict()["state"].items():
                 tensors |= {f"optimiser.{name}.{index}.{key}": value for key, value in state.items()}
         metadata = {"preset": json.dumps(asdict(self.preset)), "history": json.dumps(self.history)}
-        with written_whole(folder / CHECKPOINT) as temporary:
-            tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
-            safetensors.torch.save_file(tensors, temporary, metadata)
+        save_tensors(folder / CHECKPOINT, tensors, metadata)
 
     def load(self, folder: Path) -> None:
-        """Continue from the checkpoint in ``folder``.
+        """Continue from the checkpoint in ``folder``. Raises UserError as :func:`read_checkpoint`."""
+        self.restore(*read_checkpoint(folder, self.preset))
 
-        Raises UserError if there is none, it is damaged, or it is of another preset.
-        """
-        path = folder / CHECKPOINT
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata()
-                tensors = {key: file.get_tensor(key) for key in file.keys()}
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
-        stored, current = json.loads(metadata["preset"]), json.loads(json.dumps(asdict(self.preset)))
-        for field in fields(Preset):
-            if stored.get(field.name) != current[field.name]:
-                raise UserError(f"{path}: was trained with another {field.name}; resume with the same preset")
+    def restore(self, tensors: dict[str, Tensor], history: list[dict[str, float]]) -> None:
+        """Continue from what :func:`read_checkpoint` returned."""
         for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
             module.load_state_dict(_under(tensors, f"{name}."))
             state: dict[int, dict[str, Tensor]] = {}
@@ -181,8 +168,24 @@ class Trainer:
                 state.setdefault(int(index), {})[entry] = value
             optimiser = self.optimisers[name]
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        self.history = json.loads(metadata["history"])
-        self.step = len(self.history)
+        self.history, self.step = history, len(history)
+
+
+def read_checkpoint(folder: Path, preset: Preset) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """The tensors and the history of the checkpoint in ``folder``.
+
+    Raises UserError if there is none, it is damaged, or it is of another preset.
+    """
+    path = folder / CHECKPOINT
+    try:
+        tensors, metadata = load_tensors(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
+    stored, current = json.loads(metadata["preset"]), json.loads(json.dumps(asdict(preset)))
+    for field in fields(Preset):
+        if stored.get(field.name) != current[field.name]:
+            raise UserError(f"{path}: was trained with another {field.name}; resume with the same preset")
+    return tensors, json.loads(metadata["history"])
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -197,10 +200,11 @@ def train(preset: Preset, out: str | Path, resume: bool = False, progress: bool 
     out = Path(out)
     if (out / CHECKPOINT).exists() and not resume:
         raise UserError(f"{out}: holds a checkpoint already; pass --resume to continue it, or choose another folder")
+    stored = read_checkpoint(out, preset) if resume else None  # refused, if at all, before the songs are rendered
     make_folder(out)
     trainer = Trainer(preset, LessonSet(preset, progress))
-    if resume:
-        trainer.load(out)
+    if stored:
+        trainer.restore(*stored)
 
     def checkpoint(trainer: Trainer) -> None:
         if trainer.step % preset.checkpoint_every == 0 or trainer.step == preset.steps:

@@ -1,19 +1,15 @@
 """How far a mix is from an engineer's. Chapter 12; a later chapter judges distributions of mixes."""
 
-from functools import lru_cache
-
 import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
 from ..audio import amplitude, loudness
 from ..errors import UserError
-from ..mel import LogMel
+from ..mel import log_mel_of
 
 NAT_DB = 4.342944819032518  # one nat of power in dB: 10 / ln 10
 MATCHED_LUFS = -20.0
-
-log_mel = lru_cache(maxsize=8)(LogMel)
 
 
 def match_loudness(mix: Tensor, sample_rate: int) -> Tensor:
@@ -24,7 +20,7 @@ def match_loudness(mix: Tensor, sample_rate: int) -> Tensor:
 
 def view(mix: Tensor, sample_rate: int, matched: bool = True) -> Tensor:
     """What :func:`distance` compares: log-mels (2, T, F) of a mix (2, samples), loudness matched or as it is."""
-    return log_mel(sample_rate)(match_loudness(mix, sample_rate) if matched else mix)
+    return log_mel_of(sample_rate)(match_loudness(mix, sample_rate) if matched else mix)
 
 
 def distance(x: Tensor, y: Tensor) -> float:

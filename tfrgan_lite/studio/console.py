@@ -30,8 +30,13 @@ def pan(audio: Tensor, sample_rate: int, position: Setting) -> Tensor:
     So a mono track keeps its power wherever it stands, and at a side that channel is 3 dB louder than in the centre. On
     a stereo track it acts as balance.
     """
-    angle = (_per_track(position, audio).clamp(-1, 1) + 1) * (torch.pi / 4)
-    return audio * (torch.cat([angle.cos(), angle.sin()], dim=-2) * 2**0.5)
+    return audio * pan_gains(_per_track(position, audio)[..., 0].clamp(-1, 1)).mT
+
+
+def pan_gains(position: Tensor) -> Tensor:
+    """Constant-power law, unity in the centre: (...) in -1..1 -> (..., 2), √2 cos and √2 sin of π(1 + p)/4."""
+    angle = torch.pi / 4 * (1 + position)
+    return 2**0.5 * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
 
 def biquads(
