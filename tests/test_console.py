@@ -59,19 +59,27 @@ def test_pan_is_balance_on_stereo():
 
 @pytest.mark.parametrize("db", [-9.0, 6.0])
 def test_equaliser_at_centre_and_corner(db):
-    assert response(1000, peak_db=db, peak_hz=1000.0, peak_q=2.0) == pytest.approx(db, abs=0.01)
+    assert response(1000, high_peak_db=db, high_peak_hz=1000.0, high_peak_q=2.0) == pytest.approx(db, abs=0.01)
     low = response([5, 200, 15000], low_shelf_db=db, low_shelf_hz=200.0)
     assert low == pytest.approx([db, db / 2, 0], abs=0.05)
     high = response([50, 4000, 22000], high_shelf_db=db, high_shelf_hz=4000.0)
     assert high == pytest.approx([0, db / 2, db], abs=0.05)
     # The bandwidth between the points of half the gain in dB is centre / Q.
     edges = 1000 * (np.sqrt(1 + 1 / 16) + np.array([-1, 1]) / 4)
-    assert response(edges, peak_db=db, peak_hz=1000.0, peak_q=2.0) == pytest.approx([db / 2] * 2, abs=0.05)
+    assert response(edges, high_peak_db=db, high_peak_hz=1000.0, high_peak_q=2.0) == pytest.approx(
+        [db / 2] * 2, abs=0.05
+    )
 
 
 def test_equaliser_is_torchaudios():
     audio = noise(2, 4000)
-    settings = {"low_shelf_db": 5.0, "low_shelf_hz": 150.0, "peak_db": -4.0, "peak_hz": 900.0, "peak_q": 1.3}
+    settings = {
+        "low_shelf_db": 5.0,
+        "low_shelf_hz": 150.0,
+        "high_peak_db": -4.0,
+        "high_peak_hz": 900.0,
+        "high_peak_q": 1.3,
+    }
     out = console.equalise(audio, RATE, **settings, high_shelf_db=3.0, high_shelf_hz=6000.0)
     wanted = oracle.bass_biquad(audio.double(), RATE, 5.0, 150.0, 0.5**0.5)
     wanted = oracle.equalizer_biquad(wanted, RATE, 900.0, -4.0, 1.3)
@@ -136,12 +144,14 @@ CHANGES = {
     console.pan: ({"position": 0.0}, {"position": 0.5}),
     console.equalise: (
         {
-            "low_shelf_db": 4.0, "low_shelf_hz": 150.0, "peak_db": 4.0, "peak_hz": 900.0, "peak_q": 1.0,
-            "high_shelf_db": 4.0, "high_shelf_hz": 5000.0,
+            "low_shelf_db": 4.0, "low_shelf_hz": 150.0, "low_peak_db": 4.0, "low_peak_hz": 400.0, "low_peak_q": 1.0,
+            "high_peak_db": 4.0, "high_peak_hz": 1500.0, "high_peak_q": 1.0, "high_shelf_db": 4.0,
+            "high_shelf_hz": 5000.0,
         },
         {
-            "low_shelf_db": 2.0, "low_shelf_hz": 300.0, "peak_db": 1.0, "peak_hz": 2000.0, "peak_q": 3.0,
-            "high_shelf_db": 1.0, "high_shelf_hz": 3000.0,
+            "low_shelf_db": 2.0, "low_shelf_hz": 300.0, "low_peak_db": 1.0, "low_peak_hz": 700.0, "low_peak_q": 3.0,
+            "high_peak_db": 1.0, "high_peak_hz": 2500.0, "high_peak_q": 3.0, "high_shelf_db": 1.0,
+            "high_shelf_hz": 3000.0,
         },
     ),
     console.compress: (

@@ -102,19 +102,19 @@ def test_side_tracks_stand_in_pairs():
 def test_keys_listen_to_the_voice(songs):
     one = songs["pop"]
     with_voice, alone = strips(one)["keys"], strips(without(one, "voice"))["keys"]
-    assert with_voice["peak_db"] < -1 and alone["peak_db"] > 0
-    assert with_voice["peak_hz"] != alone["peak_hz"]
+    assert with_voice["high_peak_db"] < -1 and alone["high_peak_db"] > 0
+    assert with_voice["high_peak_hz"] != alone["high_peak_hz"]
     # The cut lies where this voice lives: a brighter one moves it.
     bright = one.stems.clone()
     voice = one.roles.index("voice")
     bright[voice, :, 1:] -= 0.9 * one.stems[voice, :, :-1]
     moved = strips(replace(one, stems=bright))["keys"]
-    assert moved["peak_hz"] > 1.1 * with_voice["peak_hz"]
+    assert moved["high_peak_hz"] > 1.1 * with_voice["high_peak_hz"]
 
 
 def test_bass_makes_room_for_the_kick(songs):
     one = songs["rock"]
-    assert strips(one)["bass"]["peak_db"] < -1 and strips(without(one, "drums"))["bass"]["peak_db"] == 0
+    assert strips(one)["bass"]["high_peak_db"] < -1 and strips(without(one, "drums"))["bass"]["high_peak_db"] == 0
 
 
 def test_equaliser_corrects_the_tilt(songs):

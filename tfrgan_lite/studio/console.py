@@ -43,52 +43,54 @@ def biquads(
     sample_rate: int,
     low_shelf_db: Setting = 0.0,
     low_shelf_hz: Setting = 150.0,
-    peak_db: Setting = 0.0,
-    peak_hz: Setting = 1000.0,
-    peak_q: Setting = 1.0,
+    low_peak_db: Setting = 0.0,
+    low_peak_hz: Setting = 400.0,
+    low_peak_q: Setting = 1.0,
+    high_peak_db: Setting = 0.0,
+    high_peak_hz: Setting = 2000.0,
+    high_peak_q: Setting = 1.0,
     high_shelf_db: Setting = 0.0,
     high_shelf_hz: Setting = 5000.0,
 ) -> Tensor:
-    """The equaliser's second-order sections as SciPy's `sosfilt` takes them: (..., 3, 6), rows b0 b1 b2 1 a1 a2.
+    """The equaliser's second-order sections as SciPy's `sosfilt` takes them: (..., 4, 6), rows b0 b1 b2 1 a1 a2.
 
-    Source: R. Bristow-Johnson, Audio EQ Cookbook; the shelves have slope 1. Gains in dB; frequencies in Hz, those above
-    0.49 of the sample rate are lowered to that. Computed in float64.
+    Low shelf, low peak, high peak, high shelf. Source: R. Bristow-Johnson, Audio EQ Cookbook; the shelves have slope 1.
+    Gains in dB; frequencies in Hz, those above 0.49 of the sample rate are lowered to that; a Q is centre frequency
+    over bandwidth between the points of half the gain in dB, above 0. Computed in float64, differentiable.
     """
-    settings = (low_shelf_db, low_shelf_hz, peak_db, peak_hz, peak_q, high_shelf_db, high_shelf_hz)
-    values = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float64) for value in settings))
-    low_db, low_hz, mid_db, mid_hz, q, high_db, high_hz = values
-    slope_q = torch.full_like(q, 0.5**0.5)
-    sections = []
-    for kind, db, hz, quality in (
-        (-1, low_db, low_hz, slope_q),
-        (0, mid_db, mid_hz, q),
-        (1, high_db, high_hz, slope_q),
-    ):
-        a = 10 ** (db / 40)
-        w = 2 * torch.pi * hz.clamp(1.0, 0.49 * sample_rate) / sample_rate
-        cos, alpha = w.cos(), w.sin() / (2 * quality)
-        if kind == 0:
-            b = (1 + alpha * a, -2 * cos, 1 - alpha * a)
-            d = (1 + alpha / a, -2 * cos, 1 - alpha / a)
-        else:  # the high shelf is the low shelf with the sign of every cosine changed
-            c, root = kind * cos, 2 * a.sqrt() * alpha
-            b = (
-                a * (a + 1 + (a - 1) * c + root),
-                -2 * kind * a * (a - 1 + (a + 1) * c),
-                a * (a + 1 + (a - 1) * c - root),
-            )
-            d = (a + 1 - (a - 1) * c + root, 2 * kind * (a - 1 - (a + 1) * c), a + 1 - (a - 1) * c - root)
-        sections.append(torch.stack([*b, *d], dim=-1) / d[0][..., None])
-    return torch.stack(sections, dim=-2)
+    shelf_q = 0.5**0.5
+    rows = (
+        (-1, low_shelf_db, low_shelf_hz, shelf_q),
+        (0, low_peak_db, low_peak_hz, low_peak_q),
+        (0, high_peak_db, high_peak_hz, high_peak_q),
+        (1, high_shelf_db, high_shelf_hz, shelf_q),
+    )
+    settings = [torch.as_tensor(value, dtype=torch.float64) for row in rows for value in row]
+    kind, db, hz, q = torch.stack(torch.broadcast_tensors(*settings), dim=-1).unflatten(-1, (4, 4)).unbind(-1)
+    a = 10 ** (db / 40)
+    w = 2 * torch.pi * hz.clamp(1.0, 0.49 * sample_rate) / sample_rate
+    cos, alpha = w.cos(), w.sin() / (2 * q)
+    peak = torch.stack([1 + alpha * a, -2 * cos, 1 - alpha * a, 1 + alpha / a, -2 * cos, 1 - alpha / a], dim=-1)
+    c, root = kind * cos, 2 * a.sqrt() * alpha  # the high shelf is the low shelf with the sign of every cosine changed
+    shelf = [
+        a * (a + 1 + (a - 1) * c + root),
+        -2 * kind * a * (a - 1 + (a + 1) * c),
+        a * (a + 1 + (a - 1) * c - root),
+        a + 1 - (a - 1) * c + root,
+        2 * kind * (a - 1 - (a + 1) * c),
+        a + 1 - (a - 1) * c - root,
+    ]
+    sections = torch.where(kind[..., None] == 0, peak, torch.stack(shelf, dim=-1))
+    return sections / sections[..., 3:4]
 
 
 def equalise(audio: Tensor, sample_rate: int, **settings: Setting) -> Tensor:
-    """Low shelf, one peak, high shelf; settings as in `biquads`, whose defaults leave the sound as it is.
+    """Low shelf, two peaks, high shelf; settings as in `biquads`, whose defaults leave the sound as it is.
 
     Runs in float64 in SciPy: gradients do not pass.
     """
     tracks = audio.detach().reshape(-1, *audio.shape[-2:]).numpy()
-    sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 3, 6).reshape(-1, 3, 6).numpy()
+    sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 4, 6).reshape(-1, 4, 6).numpy()
     out = np.empty_like(tracks)
     for index, (track, section) in enumerate(zip(tracks, sections, strict=True)):
         out[index] = sosfilt(section, track, axis=-1)

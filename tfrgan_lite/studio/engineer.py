@@ -64,7 +64,7 @@ class Engineered:
     """A finished mix and how it was made.
 
     wet_stems (tracks, 2, samples) and mix (2, samples), their sum; console: one dict of settings a track, named with
-    units (pan from -1 left to 1 right; ratio and peak_q have none); room: the arguments of `console.impulse_response`;
+    units (pan from -1 left to 1 right; ratio and high_peak_q have none); room: arguments of `console.impulse_response`;
     master_gain_db: the last gain, the same on every track.
     """
 
@@ -153,9 +153,9 @@ def decide(heard: Heard, roles: tuple[str, ...], style: int, taste: dict) -> dic
     settings = {
         "low_shelf_db": (0.4 * tilt).clamp(-8, 8),
         "low_shelf_hz": (heard.centroid_hz / 3).clamp(80, 350),
-        "peak_db": peak_db,
-        "peak_hz": peak_hz,
-        "peak_q": torch.where(peak_db < 0, 1.0, 0.7),
+        "high_peak_db": peak_db,
+        "high_peak_hz": peak_hz,
+        "high_peak_q": torch.where(peak_db < 0, 1.0, 0.7),
         "high_shelf_db": (-0.4 * tilt).clamp(-8, 8) + taste["bright_db"],
         "high_shelf_hz": (heard.centroid_hz * 4).clamp(1500, 6000),
         "threshold_db": threshold,
@@ -172,8 +172,8 @@ def decide(heard: Heard, roles: tuple[str, ...], style: int, taste: dict) -> dic
 
 NEUTRAL = {  # settings of a silent track
     "low_shelf_hz": 150.0,
-    "peak_hz": 1000.0,
-    "peak_q": 1.0,
+    "high_peak_hz": 1000.0,
+    "high_peak_q": 1.0,
     "high_shelf_hz": 5000.0,
     "ratio": 1.0,
     "attack_ms": 10.0,
@@ -229,7 +229,7 @@ def _pan(heard: Heard, roles: tuple[str, ...], style: int, focus: int | None, si
 
 INSERTS = {
     desk.equalise: (
-        "low_shelf_db", "low_shelf_hz", "peak_db", "peak_hz", "peak_q", "high_shelf_db", "high_shelf_hz",
+        "low_shelf_db", "low_shelf_hz", "high_peak_db", "high_peak_hz", "high_peak_q", "high_shelf_db", "high_shelf_hz",
     ),
     desk.compress: ("threshold_db", "ratio", "attack_ms", "release_ms", "makeup_db"),
 }  # fmt: skip
