@@ -1,0 +1,90 @@
+"""Mixes without learning: each keeps its own law on any number of tracks."""
+
+import pytest
+import torch
+
+from tfrgan_lite.audio import loudness, true_peak_db
+from tfrgan_lite.baselines import dugan, equal_loudness, raw_sum
+from tfrgan_lite.errors import UserError
+from tfrgan_lite.studio import song
+
+RATE = 44100
+BASELINES = (raw_sum, equal_loudness, dugan)
+
+
+def noise(*shape, seed=0, level=0.1):
+    return level * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def decibels(ratio):
+    return 20 * torch.log10(ratio)
+
+
+@pytest.fixture(scope="module")
+def stems():
+    return song(7, "rock", 2.0).stems
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_every_baseline_takes_any_tracks(baseline):
+    for tracks, channels, samples in ((1, 1, 1), (2, 2, 4000), (16, 1, 20000)):
+        mixed, wet = baseline(noise(tracks, channels, samples), RATE, ("other",) * tracks)
+        assert mixed.shape == (2, samples) and wet.shape == (tracks, 2, samples)
+        assert torch.isfinite(wet).all()
+        torch.testing.assert_close(mixed, wet.sum(0), atol=1e-5, rtol=0)
+    mixed, wet = baseline(torch.zeros(3, 2, 9000), RATE)
+    assert mixed.abs().max() == 0 and wet.abs().max() == 0
+    with pytest.raises(UserError, match="17 tracks"):
+        baseline(torch.zeros(17, 2, 10), RATE)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_a_silent_track_changes_nothing(baseline, stems):
+    mixed, _ = baseline(stems, RATE)
+    mixed_too, wet = baseline(torch.cat([stems, torch.zeros_like(stems[:1])]), RATE)
+    assert wet[-1].abs().max() == 0
+    torch.testing.assert_close(mixed_too, mixed)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_the_order_of_tracks_does_not_matter(baseline, stems):
+    order = torch.arange(len(stems)).flip(0)
+    torch.testing.assert_close(baseline(stems[order], RATE)[1], baseline(stems, RATE)[1][order], atol=1e-6, rtol=1e-4)
+
+
+def test_raw_sum_leaves_the_faders_alone(stems):
+    mixed, wet = raw_sum(stems, RATE)
+    assert torch.equal(wet, stems) and torch.equal(mixed, stems.sum(0))
+
+
+def test_equal_loudness(stems):
+    mixed, wet = equal_loudness(stems, RATE)
+    levels = loudness(wet, RATE)
+    assert levels.max() - levels.min() < 0.1
+    assert true_peak_db(mixed) <= -1
+
+
+def test_dugan_shares_one_gain():
+    """Two equal tracks lose 3 dB each, three 4.8 dB; one alone, or one while the others pause, loses nothing."""
+    for tracks, lost_db in ((1, 0.0), (2, 3.01), (3, 4.77)):
+        steady = noise(tracks, 1, 2 * RATE)
+        trimmed = equal_loudness(steady, RATE)[1]
+        gain = decibels(dugan(steady, RATE)[1][..., RATE:].std((1, 2)) / trimmed[..., RATE:].std((1, 2)))
+        torch.testing.assert_close(gain, torch.full((tracks,), -lost_db), atol=0.25, rtol=0)
+    turns = noise(2, 1, 4 * RATE)
+    turns[0, :, 2 * RATE :] = 0
+    turns[1, :, : 2 * RATE] = 0
+    trimmed, shared = equal_loudness(turns, RATE)[1], dugan(turns, RATE)[1]
+    for track, part in ((0, slice(RATE, 2 * RATE)), (1, slice(3 * RATE, 4 * RATE))):
+        assert abs(decibels(shared[track, :, part].std() / trimmed[track, :, part].std())) < 0.1
+
+
+def test_dugan_closes_the_weaker_track():
+    """A track 20 dB below the other is turned down by as much again; equal loudness would have kept the distance."""
+    loud_then_soft = noise(2, 1, 4 * RATE)
+    loud_then_soft[0, :, 2 * RATE :] *= 0.1
+    trimmed, shared = equal_loudness(loud_then_soft, RATE)[1], dugan(loud_then_soft, RATE)[1]
+    late = slice(3 * RATE, 4 * RATE)
+    before = decibels(trimmed[0, :, late].std() / trimmed[1, :, late].std())
+    after = decibels(shared[0, :, late].std() / shared[1, :, late].std())
+    assert after == pytest.approx(2 * float(before), abs=1)
