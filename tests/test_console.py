@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torchaudio.functional as oracle
-from scipy.signal import fftconvolve, freqz, lfilter
+from scipy.signal import butter, fftconvolve, freqz, sosfilt
 
+from tfrgan_lite.errors import UserError
 from tfrgan_lite.studio import console
 
 RATE = 44100
@@ -185,38 +186,89 @@ def test_tracks_are_independent_and_silence_stays_silent(effect):
     torch.testing.assert_close(out[2], effect(audio[2], RATE, **other))
 
 
-def test_room_has_unit_energy_and_two_unlike_channels():
-    room = console.impulse_response(RATE, decay_s=1.0, seed=3)
+KINDS = ("room", "plate", "hall")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_room_has_unit_energy_and_two_unlike_channels(kind):
+    room = console.impulse_response(RATE, kind, decay_s=1.0, seed=3)
     torch.testing.assert_close(room.square().sum(-1), torch.ones(2))
-    assert abs(float((room[0] * room[1]).sum())) < 0.05
-    torch.testing.assert_close(room, console.impulse_response(RATE, decay_s=1.0, seed=3), rtol=0, atol=0)
-    assert (room - console.impulse_response(RATE, decay_s=1.0, seed=4)).abs().max() > 1e-2
+    assert abs(float((room[0] * room[1]).sum())) < 1e-5
+    left, right = np.fft.rfft(room.numpy(), 2**17)
+    assert np.abs(np.fft.irfft(left * right.conj())).max() < 0.25  # nor does one channel follow the other later
+    torch.testing.assert_close(room, console.impulse_response(RATE, kind, decay_s=1.0, seed=3), rtol=0, atol=0)
+    assert (room - console.impulse_response(RATE, kind, decay_s=1.0, seed=4)).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("decay_s", [0.6, 2.0])
-def test_room_decays_by_60_db(decay_s):
-    room = console.impulse_response(RATE, decay_s=decay_s).numpy()
-    low = lfilter([0.1], [1, -0.9], room, axis=-1)  # the low part, which lasts longest
-    left = 10 * np.log10(np.cumsum(np.square(low[:, ::-1]).sum(0))[::-1])  # Schroeder's backward integral
-    left -= left[0]
-    span = np.flatnonzero((left < -10) & (left > -35))
-    slope = np.polyfit(span / RATE, left[span], 1)[0]
-    assert -60 / slope == pytest.approx(decay_s, rel=0.1)
-    high = np.diff(room, n=4, axis=-1)  # the high part falls twice as fast
-    left = 10 * np.log10(np.cumsum(np.square(high[:, ::-1]).sum(0))[::-1])
-    left -= left[0]
-    span = np.flatnonzero((left < -5) & (left > -25))
-    assert -60 / np.polyfit(span / RATE, left[span], 1)[0] < 0.7 * decay_s
+def decay_time(response, rate, begin=-5.0, end=-35.0):
+    """Reverberation time of (2, taps) from Schroeder's backward integral, fitted between two levels (ISO 3382-1)."""
+    left = 10 * np.log10(np.cumsum(np.square(response[:, ::-1]).sum(0))[::-1])
+    span = np.flatnonzero((left - left[0] < begin) & (left - left[0] > end))
+    return -60 / np.polyfit(span / rate, left[span], 1)[0]
 
 
-def test_room_starts_at_its_predelay():
-    assert int((console.impulse_response(RATE)[0] != 0).nonzero()[0]) == 0
-    assert int((console.impulse_response(RATE, predelay_ms=20.0)[0] != 0).nonzero()[0]) == 882
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+@pytest.mark.parametrize("decay_s", [0.3, 0.8, 2.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_room_decays_by_60_db(kind, decay_s, rate):
+    for seed in (0, 1):
+        room = console.impulse_response(rate, kind, decay_s, seed=seed).double().numpy()
+        assert decay_time(room, rate) == pytest.approx(decay_s, rel=0.1)
+
+
+@pytest.mark.parametrize(("kind", "share"), [("room", 0.6), ("plate", 1.0), ("hall", 0.5)])
+def test_treble_decays_as_documented(kind, share):
+    room = console.impulse_response(RATE, kind, decay_s=1.5, seed=2).double().numpy()
+    bands = [sosfilt(butter(4, band, "bandpass", fs=RATE, output="sos"), room) for band in ((500, 2000), (7000, 12000))]
+    middle, treble = (decay_time(band, RATE) for band in bands)
+    assert middle == pytest.approx(1.5, rel=0.1) and treble == pytest.approx(1.5 * share, rel=0.1)
+
+
+def early_and_centroid(kind):
+    """Share of the energy in the first 10 ms after the pre-delay, how many taps carry it, and the centroid in Hz."""
+    room = console.impulse_response(RATE, kind, decay_s=1.0, predelay_ms=0.0, seed=1).double().numpy()
+    early = room[:, :441]
+    density = (np.abs(early) > early.std(1, keepdims=True)).mean() / 0.317  # 1 for noise (Abel and Huang 2006)
+    power = np.square(np.abs(np.fft.rfft(room))).sum(0)
+    centroid = (power * np.fft.rfftfreq(room.shape[1], 1 / RATE)).sum() / power.sum()
+    return np.square(early).sum() / 2, density, centroid
+
+
+def test_each_kind_has_its_own_character():
+    room, plate, hall = map(early_and_centroid, KINDS)
+    assert room[1] < 0.5 and plate[1] > 0.85 and hall[1] > 0.5  # a room begins with single reflections
+    assert 4 * hall[0] < min(plate[0], room[0])  # a hall builds up
+    assert plate[2] > 1.3 * room[2] and room[2] > 1.3 * hall[2]  # bright, between, dark
+    lengths = [console.impulse_response(RATE, kind).shape[-1] for kind in KINDS]
+    assert lengths == sorted(lengths) and len(set(lengths)) == 3
+
+
+@pytest.mark.parametrize(("kind", "predelay"), [("room", 3.0), ("plate", 0.0), ("hall", 28.0)])
+def test_a_room_starts_at_its_predelay(kind, predelay):
+    for given in (None, 0.0, 20.0):
+        for seed in range(5):
+            room = console.impulse_response(RATE, kind, predelay_ms=given, seed=seed)
+            first = int((room != 0).any(0).nonzero()[0])
+            assert first == round((predelay if given is None else given) * RATE / 1000)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"kind": "cave"}, "unknown room 'cave'; choose one of room, plate, hall"),
+        ({"decay_s": 0.0}, "decay_s: 0.0 is out of range; give 0.05 to 30"),
+        ({"predelay_ms": -1.0}, "predelay_ms: -1.0 is out of range"),
+        ({"seed": -1}, "seed: -1 is negative"),
+    ],
+)
+def test_a_room_that_cannot_be_made_is_named(wrong, says):
+    with pytest.raises(UserError, match=says):
+        console.impulse_response(RATE, **wrong)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_reverb_is_convolution(channels):
-    audio, room = noise(3, channels, 5000), console.impulse_response(RATE, decay_s=0.05)
+    audio, room = noise(3, channels, 5000), console.impulse_response(RATE, decay_s=0.05, predelay_ms=0.0)
     wet = console.reverb(audio, RATE, room)
     wanted = fftconvolve(audio.double().numpy(), room.double().numpy()[None], axes=-1)[..., :5000]
     torch.testing.assert_close(wet, torch.from_numpy(wanted).float(), rtol=0, atol=1e-6)

@@ -145,24 +145,32 @@ def true_peak_db(audio: Tensor) -> float:
     return float(decibels(_peaks(audio).max()))
 
 
-def limit_true_peak(
-    mix: Tensor, wet_stems: Tensor, sample_rate: int, ceiling_db: float = -1.0, window_ms: float = 20
-) -> tuple[Tensor, Tensor]:
-    """A look-ahead limiter: turn the mix (2, samples) and its wet stems (N, 2, samples) down where the mix's true peak
-    would pass the ceiling, and only there.
+def limiter_gain(mix: Tensor, sample_rate: int, ceiling_db: float | Tensor = -1.0, window_ms: float = 20) -> Tensor:
+    """The gain (samples,) in 0..1 that keeps a mix (channels, samples) below a true peak of ``ceiling_db`` dBTP.
 
-    One gain over time for all keeps the mix equal to the sum of its stems. It is the smallest gain that any peak within
-    ``window_ms`` asks for, averaged over as long: it falls before a peak and rises after it, without a corner.
+    It is the smallest gain that any peak within ``window_ms`` asks for, averaged over as long: it falls before a peak
+    and rises after it, without a corner, and is 1 where nothing near is above the ceiling.
     """
-    wanted = amplitude(torch.tensor(ceiling_db)) / _peaks(mix).clamp_min(1e-9)
+    ceiling = amplitude(torch.as_tensor(ceiling_db, dtype=mix.dtype))
+    wanted = ceiling / _peaks(mix).clamp_min(1e-9)
     if wanted.min() >= 1:
-        return mix, wet_stems
+        return torch.ones_like(wanted)
     width = 2 * int(sample_rate * window_ms / 2000) + 1
     smallest = minimum_filter1d(wanted.clamp_max(1).double().numpy(), width, mode="nearest")
     gain = torch.from_numpy(uniform_filter1d(smallest, width, mode="nearest")).to(mix.dtype)
     # What is between the samples moves a little with the gain: a last 0.01 dB, and what is still above, off everything.
-    left = _peaks(mix * gain).max() / amplitude(torch.tensor(ceiling_db - 0.01))
-    gain = gain / left.clamp_min(1)
+    left = _peaks(mix * gain).max() / (ceiling * 10 ** (-0.01 / 20))
+    return gain / left.clamp_min(1)
+
+
+def limit_true_peak(
+    mix: Tensor, wet_stems: Tensor, sample_rate: int, ceiling_db: float = -1.0, window_ms: float = 20
+) -> tuple[Tensor, Tensor]:
+    """Turn a mix (2, samples) and its wet stems (N, 2, samples) down together by :func:`limiter_gain`.
+
+    One gain over time for all keeps the mix equal to the sum of its stems.
+    """
+    gain = limiter_gain(mix, sample_rate, ceiling_db, window_ms)
     return mix * gain, wet_stems * gain
 
 

@@ -67,7 +67,7 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
 @lru_cache(maxsize=8)
 def room(sample_rate: int) -> Tensor:
     """The fixed stereo impulse response (2, taps) of the generator's reverb send."""
-    return impulse_response(sample_rate, decay_s=ROOM_DECAY_S, seed=0)
+    return impulse_response(sample_rate, "plate", decay_s=ROOM_DECAY_S, seed=0)
 
 
 def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:

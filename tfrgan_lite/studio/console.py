@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.fft import next_fast_len
 from scipy.signal import lfilter, sosfilt
 from torch import Tensor
 
-from ..audio import amplitude, decibels
+from ..audio import amplitude, decibels, limiter_gain
+from .rooms import impulse_response, reverb
+
+__all__ = [
+    "biquads",
+    "compress",
+    "equalise",
+    "gain",
+    "impulse_response",
+    "limit",
+    "pan",
+    "pan_gains",
+    "reverb",
+]
 
 Setting = float | Tensor
 NEPER = float(np.log(10) / 20)  # decibels to natural log: exp is several times faster than a power of 10
@@ -153,39 +165,17 @@ def _hold(x: Tensor, pole: Tensor) -> Tensor:
     return torch.stack(out).permute(1, 2, 0).reshape(tracks, -1)[:, :samples].contiguous()
 
 
-def impulse_response(sample_rate: int, decay_s: float = 1.2, seed: int = 0, predelay_ms: float = 0.0) -> Tensor:
-    """A room as decaying noise: (2, taps), independent channels, each with unit energy.
+def limit(audio: Tensor, sample_rate: int, ceiling_db: Setting = -1.0, window_ms: float = 20) -> Tensor:
+    """The master's limiter, `audio.limiter_gain` on (..., channels, samples): true peaks stay below `ceiling_db` dBTP.
 
-    `decay_s` is the time to fall by 60 dB; the part above 3 kHz falls twice as fast, as air and walls make it. A first
-    high pass at 150 Hz keeps the bass clear. `predelay_ms` of silence comes first.
+    All channels of a mix get the same gain. It begins to fall at most `window_ms` before a peak; nothing is delayed.
     """
-    taps = max(int(decay_s * sample_rate), 2)
-    noise = np.random.default_rng(seed).standard_normal((2, taps))
-    time = np.arange(taps) / sample_rate
-    pole = np.exp(-2 * np.pi * 3000 / sample_rate)
-    low = lfilter([1 - pole], [1, -pole], noise, axis=-1)
-    tail = (low + (noise - low) * 10 ** (-3 * time / decay_s)) * 10 ** (-3 * time / decay_s)
-    pole = np.exp(-2 * np.pi * 150 / sample_rate)
-    tail = lfilter([(1 + pole) / 2, -(1 + pole) / 2], [1, -pole], tail, axis=-1)
-    tail /= np.sqrt(np.square(tail).sum(-1, keepdims=True))
-    return torch.from_numpy(np.pad(tail, ((0, 0), (round(predelay_ms / 1000 * sample_rate), 0))).astype(np.float32))
-
-
-def reverb(audio: Tensor, sample_rate: int, impulse: Tensor) -> Tensor:
-    """The room alone, without the dry sound: (..., 1 or 2, samples) and (2, taps) -> (..., 2, samples).
-
-    Convolution by FFT, the tail cut at the end. Each channel of a stereo track excites its own channel of the room, a
-    mono track excites both.
-    """
-    samples = audio.shape[-1]
-    impulse = impulse[..., :samples]
-    # A multiple of 1024: FFT libraries are several times slower at lengths such as powers of 3.
-    size = 1024 * next_fast_len(-(-(samples + impulse.shape[-1] - 1) // 1024), real=True)
-    room = torch.fft.rfft(impulse, n=size)
-    tracks = audio.reshape(-1, *audio.shape[-2:])
-    # Track by track, so that the spectra stay in the cache.
-    wet = [torch.fft.irfft(torch.fft.rfft(track, n=size) * room, n=size)[..., :samples] for track in tracks]
-    return torch.stack(wet).reshape(*audio.shape[:-2], 2, samples)
+    mixes = audio.reshape(-1, *audio.shape[-2:])
+    ceilings = torch.as_tensor(ceiling_db).expand(audio.shape[:-2]).reshape(-1)
+    limited = [
+        mix * limiter_gain(mix, sample_rate, ceiling, window_ms) for mix, ceiling in zip(mixes, ceilings, strict=True)
+    ]
+    return torch.stack(limited).reshape(audio.shape)
 
 
 def _per_track(value: Setting, audio: Tensor) -> Tensor:
