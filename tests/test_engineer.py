@@ -11,8 +11,9 @@ from tfrgan_lite.audio import loudness, true_peak_db
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.labels import STYLES
 from tfrgan_lite.studio import Song, engineer, replay, song
+from tfrgan_lite.studio.decide import decide
 from tfrgan_lite.studio.ears import by_width, level, listen
-from tfrgan_lite.studio.engineer import CENTRE_ROLES, LOUDNESS_LUFS, _taste, decide
+from tfrgan_lite.studio.taste import CENTRE_ROLES, LOUDNESS_LUFS, draw
 
 SECONDS = 4.0
 
@@ -51,8 +52,7 @@ def test_mix(songs, mixes, style):
     assert mixed.wet_stems.shape == songs[style].stems.shape and torch.isfinite(mixed.mix).all()
     torch.testing.assert_close(mixed.mix, mixed.wet_stems.sum(0))
     assert true_peak_db(mixed.mix) <= -1.0
-    short = LOUDNESS_LUFS[STYLES.index(style)] - float(loudness(mixed.mix, 44100))
-    assert short == pytest.approx(0, abs=0.1) or (short > 0 and true_peak_db(mixed.mix) > -1.1)
+    assert float(loudness(mixed.mix, 44100)) == pytest.approx(LOUDNESS_LUFS[STYLES.index(style)], abs=0.5)
     assert len(mixed.console) == len(songs[style].roles)
     assert all(np.isfinite(list(strip.values())).all() for strip in mixed.console)
 
@@ -62,12 +62,12 @@ def test_most_mixes_land_on_their_loudness():
         LOUDNESS_LUFS[STYLES.index(one.style)] - float(loudness(engineer(one, seed).mix, 44100))
         for seed, one in ((seed, song(seed, seconds=3.0)) for seed in range(8))
     ]
-    assert np.median(missed) < 0.1 and max(missed) < 3
+    assert np.median(missed) < 0.1 and max(missed) < 0.5
 
 
 def test_console_replays_the_mix(songs, mixes):
     mixed = mixes["pop"]
-    wet = replay(songs["pop"].stems, 44100, mixed.console, mixed.room, mixed.master_gain_db)
+    wet = replay(songs["pop"].stems, 44100, mixed.console, mixed.room, mixed.master)
     torch.testing.assert_close(wet, mixed.wet_stems)
 
 
@@ -82,7 +82,7 @@ def test_seeds_pan_to_both_sides(songs):
     heard = listen(by_width(one.stems), 44100)
     sides = set()
     for seed in range(12):
-        pan = decide(heard, one.roles, 0, _taste(seed, 0, len(one.roles)))["pan"]
+        pan = decide(heard, one.roles, 0, one.tempo, draw(seed, 0))["pan"]
         focus = [k for k, role in enumerate(one.roles) if role in (*CENTRE_ROLES, "voice")]
         assert (pan[focus] == 0).all() and pan.abs().max() > 0.1
         sides.add(float(pan[one.roles.index("keys")].sign()))
@@ -114,7 +114,8 @@ def test_keys_listen_to_the_voice(songs):
 
 def test_bass_makes_room_for_the_kick(songs):
     one = songs["rock"]
-    assert strips(one)["bass"]["high_peak_db"] < -1 and strips(without(one, "drums"))["bass"]["high_peak_db"] == 0
+    with_kick, alone = strips(one)["bass"], strips(without(one, "drums"))["bass"]
+    assert with_kick["low_peak_db"] < alone["low_peak_db"] - 1 and with_kick["low_peak_hz"] < 160 < alone["low_peak_hz"]
 
 
 def test_equaliser_corrects_the_tilt(songs):
@@ -149,9 +150,9 @@ def test_fader_undoes_the_recording_level(songs):
 def test_engineer_does_not_care_about_the_order_of_tracks(songs):
     one = songs["ballad"]
     order = list(range(len(one.roles)))[::-1]
-    taste = _taste(0, 3, len(order))
-    straight = decide(listen(by_width(one.stems), 44100), one.roles, 3, taste)
-    turned = decide(listen(by_width(one.stems[order]), 44100), tuple(one.roles[k] for k in order), 3, taste)
+    taste = draw(0, 3)
+    straight = decide(listen(by_width(one.stems), 44100), one.roles, 3, one.tempo, taste)
+    turned = decide(listen(by_width(one.stems[order]), 44100), tuple(one.roles[k] for k in order), 3, one.tempo, taste)
     for name, values in straight.items():
         torch.testing.assert_close(turned[name], values[order], rtol=1e-4, atol=1e-4)
 
@@ -171,7 +172,7 @@ def test_silent_tracks_stay_silent(songs):
             {n: v for n, v in mixed.console[k].items() if n != "gain_db"}
         )
     nothing = engineer(replace(one, stems=torch.zeros_like(one.stems)), 0)
-    assert (nothing.mix == 0).all() and nothing.master_gain_db == 0
+    assert (nothing.mix == 0).all() and nothing.master["gain_db"] == 0
 
 
 @pytest.mark.parametrize(("rate", "samples"), [(8000, 9000), (192000, 50000), (44100, 1)])

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.fft import rfft
+from scipy.signal.windows import tukey
 from torch import Tensor
 
 from ..audio import decibels
 
 BAND_EDGES_HZ = np.geomspace(40, 16000, 25)
+BAND_HZ = np.sqrt(BAND_EDGES_HZ[1:] * BAND_EDGES_HZ[:-1])
 SILENCE_DB = -70.0
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Measurements, each a tensor (tracks,) but for `bands`; a silent track has finite values that mean nothing.
+    """Measurements, each a tensor (tracks,) but for `power`; a silent track has finite values that mean nothing.
 
     level_db: K-weighted level of the sounding frames, LUFS
     audible: whether that is above -70
@@ -24,11 +28,9 @@ class Heard:
     crest_db: peak against the RMS of the sounding frames
     tilt_db: energy of 2 to 10 kHz against that of 80 to 500 Hz
     centroid_hz: mean frequency on a logarithmic scale
-    presence_hz: the same within 500 to 5000 Hz
-    low_hz: centre of the strongest band below 160 Hz
     density: share of frames that sound, 0 to 1
     width: energy of the sides against the middle, 0 (mono) to 1
-    bands: amplitude in 24 bands from 40 Hz to 16 kHz, (tracks, 24), adding up to 1
+    power: power in 24 bands from 40 Hz to 16 kHz, (tracks, 24), of the track turned to 0 LUFS
     """
 
     level_db: Tensor
@@ -37,15 +39,25 @@ class Heard:
     crest_db: Tensor
     tilt_db: Tensor
     centroid_hz: Tensor
-    presence_hz: Tensor
-    low_hz: Tensor
     density: Tensor
     width: Tensor
-    bands: Tensor
+    power: Tensor
+
+    @property
+    def bands(self) -> Tensor:
+        """Amplitude in the 24 bands, (tracks, 24), adding up to 1."""
+        amplitude = self.power.sqrt()
+        return amplitude / amplitude.sum(1, keepdim=True)
+
+    @property
+    def overlaps(self) -> Tensor:
+        """How much of two tracks lies in the same bands, 0 to 1 (histogram intersection), (tracks, tracks)."""
+        bands = self.bands
+        return torch.minimum(bands[:, None], bands).sum(-1)
 
     def overlap(self, one: int, other: int) -> Tensor:
-        """How much of two tracks lies in the same bands, 0 to 1 (histogram intersection)."""
-        return torch.minimum(self.bands[one], self.bands[other]).sum()
+        """One element of `overlaps`."""
+        return self.overlaps[one, other]
 
 
 Groups = list[tuple[Tensor, Tensor]]
@@ -62,32 +74,34 @@ def by_width(stems: Tensor) -> Groups:
     ]
 
 
-def _frames(groups: Groups, sample_rate: int, overlap: bool = True) -> tuple[Tensor, Tensor]:
-    """Power spectra of 93 ms frames: (tracks, frames, bins), and the bins in Hz.
-
-    Hann windows, half overlapping; or, twice as fast and enough for a level, plain frames side by side. The bins of a
-    frame add up to the mean square of its two channels together, as BS.1770 sums them.
+@lru_cache(maxsize=8)
+def _ruler(sample_rate: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Samples in a frame of about 93 ms, its bins in Hz, and the power response of the K weighting of BS.1770, nearly:
+    a high pass at 38 Hz and a shelf of 4 dB about 1.5 kHz.
     """
     size = 2 ** round(np.log2(0.093 * sample_rate))
-    window, hop = (torch.hann_window(size), size // 2) if overlap else (torch.ones(size), size)
-    hz = torch.linspace(0, sample_rate / 2, size // 2 + 1)
-    samples = groups[0][1].shape[-1]
-    frames = max(-(-samples // hop), 1)
-    out = torch.empty(sum(len(index) for index, _ in groups), frames, len(hz))
-    for index, audio in groups:
-        audio = torch.nn.functional.pad(audio, (0, (frames - 1) * hop + size - samples))
-        spectrum = torch.fft.rfft(audio.unfold(-1, size, hop) * window)
-        power = spectrum.real.square().add_(spectrum.imag.square())
-        power = power[:, 0] * 2 if audio.shape[1] == 1 else power.sum(1)
-        out[index] = power.mul_(2 / (size * float(window.square().sum())))
-    return out, hz
-
-
-def _k_weights(hz: Tensor) -> Tensor:
-    """Power response of the K weighting of BS.1770, nearly: a high pass at 38 Hz and a shelf of 4 dB about 1.5 kHz."""
-    high_pass = (hz.square() / (hz.square() + 38.0**2)).square()
+    hz = np.linspace(0, sample_rate / 2, size // 2 + 1)
+    high_pass = (hz**2 / (hz**2 + 38.0**2)) ** 2
     top, x = 10 ** (4 / 10), (hz / 1500) ** 4
-    return high_pass * (1 + top * x) / (1 + x)
+    return size, hz, (high_pass * (1 + top * x) / (1 + x)).astype(np.float32)
+
+
+def _frames(track: Tensor, size: int, window: np.ndarray | None = None) -> np.ndarray:
+    """Power spectra (frames, bins) of frames side by side, of a track (1 or 2, samples).
+
+    A frame adds up to the mean square of its two channels together, as BS.1770 sums them; a mono track counts twice.
+    """
+    samples = track.shape[-1]
+    power = 0
+    for channel in track.numpy():
+        frames = np.zeros((max(-(-samples // size), 1), size), np.float32)
+        frames.reshape(-1)[:samples] = channel
+        if window is not None:
+            frames *= window
+        spectrum = rfft(frames, axis=-1, overwrite_x=True)
+        power = power + spectrum.real**2 + spectrum.imag**2
+    energy = size if window is None else np.square(window).sum()
+    return power * np.float32(2 / len(track) * 2 / (size * energy))
 
 
 def _to_lufs(power: Tensor) -> Tensor:
@@ -109,8 +123,8 @@ def level(groups: Groups, sample_rate: int) -> Tensor:
 
     The K weighting is applied to spectra, and the blocks of 370 ms are means of four frames.
     """
-    power, hz = _frames(groups, sample_rate, overlap=False)
-    blocks = power @ _k_weights(hz)
+    size, _, k_weights = _ruler(sample_rate)
+    blocks = torch.from_numpy(np.stack([_frames(track, size) @ k_weights for track in _in_order(groups)]))
     if blocks.shape[1] > 4:
         blocks = torch.nn.functional.avg_pool1d(blocks[:, None], 4, 1)[:, 0]
     return _gated(blocks)[0]
@@ -118,40 +132,49 @@ def level(groups: Groups, sample_rate: int) -> Tensor:
 
 def listen(groups: Groups, sample_rate: int) -> Heard:
     """Measure every track of `by_width(stems)`."""
-    power, hz = _frames(groups, sample_rate)
-    level_db, passed = _gated(power @ _k_weights(hz))
-    audible = level_db > SILENCE_DB
-    spectrum = (passed.float()[:, None] @ power)[:, 0] / passed.sum(1, keepdim=True).clamp_min(1) + 1e-14
-    peak, width = torch.zeros(len(spectrum)), torch.zeros(len(spectrum))
-    for index, audio in groups:
-        peak[index] = audio.abs().amax((1, 2))
-        if audio.shape[1] == 2:
-            middle, sides = (audio[:, 0] + audio[:, 1]).square().mean(-1), (audio[:, 0] - audio[:, 1]).square().mean(-1)
-            width[index] = (sides / (middle + 1e-12)).clamp(0, 1)
-    peak_db = decibels(peak.clamp_min(1e-4))
+    size, hz, k_weights = _ruler(sample_rate)
+    window = tukey(size, 0.5, sym=False).astype(np.float32)  # without its tapers the bass would leak into the treble
+    measured = [_measure(track, size, window, k_weights) for track in _in_order(groups)]
+    loud, density, spectrum, peak, width = (torch.stack(column) for column in zip(*measured, strict=True))
+    level_db, peak_db = _to_lufs(loud), decibels(peak.clamp_min(1e-4))
     rms_db = 10 * torch.log10(spectrum.sum(1) / 2)
 
     def energy(low: float, high: float) -> Tensor:
-        return (spectrum * ((hz >= low) & (hz < high))).sum(1)
+        return spectrum[:, (hz >= low) & (hz < high)].sum(1)
 
-    def mean_hz(low: float, high: float) -> Tensor:
-        inside = (hz >= low) & (hz < high)
-        part = spectrum[:, inside]
-        return torch.exp((part * hz[inside].log()).sum(1) / part.sum(1))
-
-    band_of = torch.bucketize(hz, torch.tensor(BAND_EDGES_HZ, dtype=hz.dtype))
-    bands = torch.zeros(len(spectrum), len(BAND_EDGES_HZ) + 1).index_add_(1, band_of, spectrum)[:, 1:-1].sqrt()
-    centres = torch.tensor(np.sqrt(BAND_EDGES_HZ[1:] * BAND_EDGES_HZ[:-1]), dtype=torch.float32)
+    inside = (hz >= BAND_EDGES_HZ[0]) & (hz < BAND_EDGES_HZ[-1])
+    log_hz = torch.from_numpy(np.log(hz[inside])).float()
+    band = torch.from_numpy(np.digitize(hz[inside], BAND_EDGES_HZ) - 1)
+    inner = spectrum[:, inside]
+    power = torch.zeros(len(spectrum), len(BAND_HZ)).index_add_(1, band, inner)
     return Heard(
         level_db=level_db,
-        audible=audible,
+        audible=level_db > SILENCE_DB,
         peak_db=peak_db,
         crest_db=(peak_db - rms_db).clamp(3, 30),
         tilt_db=10 * torch.log10(energy(2000, 10000) / energy(80, 500)),
-        centroid_hz=mean_hz(40, 16000),
-        presence_hz=mean_hz(500, 5000),
-        low_hz=centres[bands[:, centres < 160].argmax(1)],
-        density=passed.float().mean(1),
+        centroid_hz=torch.exp(inner @ log_hz / inner.sum(1)),
+        density=density,
         width=width,
-        bands=bands / bands.sum(1, keepdim=True),
+        power=power / 10 ** (level_db / 10)[:, None],
     )
+
+
+def _in_order(groups: Groups) -> list[Tensor]:
+    """The tracks of `groups`, each (1 or 2, samples), in the order of the song."""
+    tracks = {int(k): track for index, audio in groups for k, track in zip(index, audio, strict=True)}
+    return [tracks[k] for k in sorted(tracks)]
+
+
+def _measure(track: Tensor, size: int, window: np.ndarray, k_weights: np.ndarray) -> tuple[Tensor, ...]:
+    """K-weighted power, density, mean spectrum (bins,) of the sounding frames, peak, and width of one track."""
+    power = torch.from_numpy(_frames(track, size, window))
+    k_power = power @ torch.from_numpy(k_weights)
+    _, passed = _gated(k_power[None])
+    passed = passed[0].float()
+    share = passed / passed.sum().clamp_min(1)
+    width = torch.zeros(())
+    if len(track) == 2:
+        left, right, both = track[0].dot(track[0]), track[1].dot(track[1]), track[0].dot(track[1])
+        width = ((left + right - 2 * both) / (left + right + 2 * both + 1e-9)).clamp(0, 1)
+    return share @ k_power, passed.mean(), share @ power + 1e-14, torch.maximum(track.max(), -track.min()), width
