@@ -9,9 +9,7 @@ import numpy as np
 import soundfile
 import torch
 import torch.nn.functional as functional
-import torchaudio.functional
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
-from scipy.signal import firwin, resample_poly
+from scipy.signal import firwin, resample_poly, sosfilt
 from torch import Tensor
 
 from .errors import UserError
@@ -114,53 +112,120 @@ def amplitude(decibels: Tensor) -> Tensor:
 def loudness(audio: Tensor, sample_rate: int) -> Tensor:
     """Integrated loudness in LUFS (ITU-R BS.1770-4) of (..., channels, samples) -> (...); -70 for silence.
 
-    Audio shorter than the standard's block of 400 ms is measured as one block, padded with zeros.
+    The mean power of the blocks that pass two gates: above -70 LUFS, and then above 10 LU below the mean of those that
+    do. Channels are left and right, of weight 1. Gradients do not pass.
     """
-    block = int(0.4 * sample_rate) + 1
-    audio = functional.pad(audio, (0, max(0, block - audio.shape[-1])))
-    # torchaudio's filters clip at full scale, which the weighting of treble can exceed: measure loud audio turned down.
-    turned_down = (4 * audio.abs().amax((-2, -1))).clamp_min(1)
-    lufs = torchaudio.functional.loudness(audio / turned_down[..., None, None], sample_rate) + decibels(turned_down)
-    return torch.nan_to_num(lufs, nan=-70.0, neginf=-70.0).clamp_min(-70.0)
+    blocks = loudness_blocks(audio, sample_rate).double()
+    power = 10 ** (blocks / 10)
+
+    def mean(heard: Tensor) -> Tensor:
+        return 10 * torch.log10((power * heard).sum(-1) / heard.sum(-1))
+
+    heard = blocks > -70
+    heard &= blocks > mean(heard)[..., None] - 10
+    return torch.nan_to_num(mean(heard), nan=-70.0).to(audio.dtype)
 
 
-def _peaks(audio: Tensor) -> Tensor:
-    """Largest magnitude at and just after each sample of (..., channels, samples), over all channels: (samples,)."""
-    channels = audio.reshape(-1, 1, audio.shape[-1])
-    largest = channels.abs().amax((0, 1))
+def loudness_blocks(audio: Tensor, sample_rate: int) -> Tensor:
+    """Loudness in LUFS of the standard's blocks, 400 ms every 100 ms: (..., channels, samples) -> (..., blocks).
+
+    The sum over channels of the K-weighted sound's mean square, as -0.691 + 10 log10 (BS.1770-4, equations 1 to 4), at
+    least -120.691. A last part of a block does not count; audio shorter than one is padded with zeros to one.
+    """
+    step = round(sample_rate / 10)
+    weighted = sosfilt(k_weighting(sample_rate), audio.detach().numpy(), axis=-1)
+    steps = weighted.shape[-1] // step
+    if steps < 4:
+        steps, weighted = (
+            4,
+            np.pad(weighted, [(0, 0)] * (weighted.ndim - 1) + [(0, max(0, 4 * step - audio.shape[-1]))]),
+        )
+    weighted = weighted[..., : steps * step].reshape(*weighted.shape[:-1], steps, step)
+    energy = np.einsum("...csi,...csi->...s", weighted, weighted)
+    power = sum(energy[..., k : steps - 3 + k] for k in range(4)) / (4 * step)
+    return torch.from_numpy(-0.691 + 10 * np.log10(np.maximum(power, 1e-12))).to(audio.dtype)
+
+
+def k_weighting(sample_rate: int) -> np.ndarray:
+    """The two filters that BS.1770 hears through, as sections for SciPy's `sosfilt`: (2, 6), rows b0 b1 b2 1 a1 a2.
+
+    The head's shelf of 4 dB above 1.7 kHz and a high pass at 38 Hz. The standard gives them for 48 kHz; the analogue
+    filters that the bilinear transform turns into those are due to B. De Man (Evaluation of implementations of the EBU
+    R128 loudness measurement, AES 2018).
+    """
+    k, q, high = np.tan(np.pi * 1681.974450955533 / sample_rate), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    band = high**0.4996667741545416
+    shelf = [high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k]
+    shelf = np.array([*shelf, 1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k]) / (1 + k / q + k * k)
+    k, q = np.tan(np.pi * 38.13547087602444 / sample_rate), 0.5003270373238773
+    poles = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k]) / (1 + k / q + k * k)
+    return np.array([shelf, [1, -2, 1, *poles]])  # the standard does not normalise the high pass
+
+
+# An interpolation filter for four-fold oversampling, as a matrix that takes a block of samples with _REACH more on each
+# side to the three places before, between and after them (the fourth place is the sample).
+_REACH, _BLOCK = 12, 16
+_FILTERS = torch.from_numpy(4 * firwin(8 * _REACH + 1, 1 / 4, window=("kaiser", 8.0))[:-1]).view(2 * _REACH, 4).flip(0)
+_PLACES = torch.zeros(2 * _REACH + _BLOCK, 3, _BLOCK + 1, dtype=torch.float64)
+for _place in range(_BLOCK + 1):
+    _PLACES[_place : _place + 2 * _REACH, :, _place] = _FILTERS[:, 1:]
+_LARGEST_GAIN = float(_FILTERS.abs().sum(0).max())  # no place is above this times the largest sample near it: 2.2
+
+
+def _peaks(audio: Tensor, above: float = 0.0) -> Tensor:
+    """Largest magnitude at and right before and after each sample of (..., channels, samples), over all channels:
+    (samples,). Exact for blocks that may hold a peak above `above`; others give their samples' magnitude.
+    """
+    samples = audio.shape[-1]
+    channels = functional.pad(audio.reshape(-1, samples), (_REACH, _REACH + -samples % _BLOCK))
+    largest = channels.abs().amax(0)[_REACH:-_REACH]
+    near = functional.max_pool1d(functional.max_pool1d(largest[None].detach(), _BLOCK), 3, stride=1, padding=1)[0]
+    loud = (near * _LARGEST_GAIN > above).nonzero()[:, 0]
+    largest = largest.view(-1, _BLOCK)
+    between = largest.new_zeros(len(loud), _BLOCK)
+    places = _PLACES.to(audio.dtype).flatten(1)
     for channel in channels:  # one at a time: four times the samples of all would not fit for a long song
-        over = functional.conv1d(functional.pad(channel, (_REACH, _REACH)), _TRUE_PEAK_FILTERS).abs().amax(0)
-        largest = largest.maximum(over[:-1]).maximum(over[1:])
-    return largest
-
-
-# An interpolation filter for four-fold oversampling: one short filter for each of the four places between two samples.
-_REACH = 12
-_TRUE_PEAK_FILTERS = torch.from_numpy(4 * firwin(8 * _REACH + 1, 1 / 4, window=("kaiser", 8.0))[:-1])
-_TRUE_PEAK_FILTERS = _TRUE_PEAK_FILTERS.float().view(2 * _REACH, 1, 4).permute(2, 1, 0).flip(-1)
+        levels = (channel.unfold(0, _BLOCK + 2 * _REACH, _BLOCK)[loud] @ places).abs().view(-1, 3, _BLOCK + 1)
+        levels = levels[:, 0].maximum(levels[:, 1]).maximum(levels[:, 2])
+        between = between.maximum(levels[:, :-1]).maximum(levels[:, 1:])
+    return largest.maximum(torch.zeros_like(largest).index_copy(0, loud, between)).flatten()[:samples]
 
 
 def true_peak_db(audio: Tensor) -> float:
     """True peak of (..., channels, samples) in dBTP: the largest level at and between samples (BS.1770-4, annex 2)."""
-    return float(decibels(_peaks(audio).max()))
+    return float(decibels(_peaks(audio, above=float(audio.abs().max())).max()))
 
 
 def limiter_gain(mix: Tensor, sample_rate: int, ceiling_db: float | Tensor = -1.0, window_ms: float = 20) -> Tensor:
-    """The gain (samples,) in 0..1 that keeps a mix (channels, samples) below a true peak of ``ceiling_db`` dBTP.
+    """The gain (samples,) in 0..1 that keeps a mix (channels, samples) at or below a true peak of ``ceiling_db`` dBTP.
 
     It is the smallest gain that any peak within ``window_ms`` asks for, averaged over as long: it falls before a peak
-    and rises after it, without a corner, and is 1 where nothing near is above the ceiling.
+    and rises after it, without a corner, and is 1 further away. Differentiable.
     """
     ceiling = amplitude(torch.as_tensor(ceiling_db, dtype=mix.dtype))
-    wanted = ceiling / _peaks(mix).clamp_min(1e-9)
-    if wanted.min() >= 1:
-        return torch.ones_like(wanted)
+    aim = ceiling * 10 ** (-0.01 / 20)  # what is between the samples moves a little with the gain
     width = 2 * int(sample_rate * window_ms / 2000) + 1
-    smallest = minimum_filter1d(wanted.clamp_max(1).double().numpy(), width, mode="nearest")
-    gain = torch.from_numpy(uniform_filter1d(smallest, width, mode="nearest")).to(mix.dtype)
-    # What is between the samples moves a little with the gain: a last 0.01 dB, and what is still above, off everything.
-    left = _peaks(mix * gain).max() / (ceiling * 10 ** (-0.01 / 20))
-    return gain / left.clamp_min(1)
+    gain = torch.ones_like(mix[0])
+    for _ in range(4):  # the second finds nothing, but for a rare sound
+        peaks = _peaks(mix * gain, above=ceiling.item())
+        if peaks.max() <= ceiling:
+            break
+        gain = gain * _mean_near(_smallest_near(aim / peaks.maximum(aim), width), width)
+    return gain
+
+
+def _smallest_near(x: Tensor, width: int) -> Tensor:
+    """The smallest of `width` (odd) values of x (samples,) around each, by ever wider windows."""
+    x, done = functional.pad(x, (width // 2, width // 2), value=torch.inf), 1
+    while 2 * done <= width:
+        x, done = torch.minimum(x[:-done], x[done:]), 2 * done
+    return torch.minimum(x[: len(x) - (width - done)], x[width - done :])
+
+
+def _mean_near(x: Tensor, width: int) -> Tensor:
+    """The mean of `width` (odd) values of x (samples,) around each; the first and the last value go on outside."""
+    before = functional.pad(x[None].double(), (width // 2 + 1, width // 2), mode="replicate")[0].cumsum(0)
+    return ((before[width:] - before[:-width]) / width).clamp_max(1).to(x.dtype)
 
 
 def limit_true_peak(
