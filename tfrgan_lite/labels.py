@@ -42,3 +42,16 @@ def role_index(role: str) -> int:
     if role not in ROLES:
         raise UserError(f"unknown role {role!r}: choose one of {', '.join(ROLES)}")
     return ROLES.index(role)
+
+
+def check_roles(roles: tuple[str, ...] | None, tracks: int) -> tuple[str, ...]:
+    """The roles of ``tracks`` tracks: as given, or ``other`` for all if None.
+
+    Raises UserError for another number of roles or an unknown one.
+    """
+    roles = tuple(roles) if roles is not None else ("other",) * tracks
+    if len(roles) != tracks:
+        raise UserError(f"roles: {len(roles)} roles for {tracks} tracks; give one a track")
+    for role in roles:
+        role_index(role)
+    return roles

@@ -8,8 +8,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from .audio import check_stems
-from .errors import UserError
-from .labels import role_index
+from .labels import check_roles, role_index
 from .mel import log_mel_of, power_of
 from .studio.console import impulse_response, reverb
 
@@ -54,9 +53,7 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
         UserError: as :func:`tfrgan_lite.audio.check_stems`, or for an unknown role.
     """
     stems = check_stems(stems, sample_rate)
-    roles = roles or ("other",) * len(stems)
-    if len(roles) != len(stems):
-        raise UserError(f"roles: {len(roles)} roles for {len(stems)} tracks; give one a track")
+    roles = check_roles(roles, len(stems))
     level = active_level(stems, sample_rate)
     present = level > SILENCE
     dry = stems * torch.where(present, LEVEL / level.clamp_min(1e-9), 0.0)[:, None, None]

@@ -35,7 +35,7 @@ def equal_loudness(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | Non
     Returns:
         The mix (2, samples), true peak at most -1 dBTP, and the wet stems (N, 2, samples). A silent track stays silent.
     """
-    wet = _trim(check_stems(stems, sample_rate), sample_rate)
+    wet = trimmed_to_loudness(check_stems(stems, sample_rate), sample_rate)
     return limit_true_peak(wet.sum(0), wet, sample_rate)
 
 
@@ -54,7 +54,7 @@ def dugan(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None)
     Returns:
         The mix (2, samples), true peak at most -1 dBTP, and the wet stems (N, 2, samples). A silent track stays silent.
     """
-    trimmed = _trim(check_stems(stems, sample_rate), sample_rate)
+    trimmed = trimmed_to_loudness(check_stems(stems, sample_rate), sample_rate)
     samples, block = trimmed.shape[-1], sample_rate * BLOCK_MS // 1000
     blocks = functional.pad(trimmed, (0, -samples % block)).unflatten(-1, (-1, block))
     pole = math.exp(-BLOCK_MS / SHARING_MS)
@@ -65,7 +65,7 @@ def dugan(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None)
     return limit_true_peak(wet.sum(0), wet, sample_rate)
 
 
-def _trim(stems: Tensor, sample_rate: int) -> Tensor:
+def trimmed_to_loudness(stems: Tensor, sample_rate: int) -> Tensor:
     """Stems (N, 2, samples) at -23 LUFS each; silence as it is."""
     measured = loudness(stems, sample_rate)
     return stems * torch.where(measured > -70, amplitude(TRACK_LUFS - measured), 1.0)[:, None, None]
