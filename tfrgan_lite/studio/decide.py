@@ -46,7 +46,7 @@ def decide(heard: Heard, roles: tuple[str, ...], style: int, tempo: float | None
     tilt = heard.tilt_db - torch.tensor([TILT_DB.get(role, torch.nan) for role in roles]) - BRIGHTNESS_DB[style]
     tilt = tilt.nan_to_num(nan=0.0)
     # Peaky tracks are compressed more, and their transients are let through for longer.
-    ratio = (1 + (heard.crest_db - 8) / 4 * (1 + 0.3 * taste.tight)).clamp(1.2, 6)
+    ratio = 1.2 + 0.16 * (heard.crest_db - 3) * (1 + 0.3 * taste.tight)
     threshold = heard.peak_db - (0.7 + 0.1 * taste.tight) * heard.crest_db
     release = torch.tensor([RELEASE_BEATS.get(role, 0.35) for role in roles]) * beat_ms
     settings = {
@@ -57,7 +57,7 @@ def decide(heard: Heard, roles: tuple[str, ...], style: int, tempo: float | None
         **_carve(heard, roles, style, focus),
         "threshold_db": threshold,
         "ratio": ratio,
-        "attack_ms": ((0.8 * heard.crest_db - 4) * (1 - 0.3 * taste.tight)).clamp(2, 15),
+        "attack_ms": (0.6 * heard.crest_db - 1) * (1 - 0.3 * taste.tight),
         "release_ms": (release * (1 - 0.25 * taste.tight)).clamp(40, 500),
         "makeup_db": 0.5 * (heard.peak_db - threshold) * (1 - 1 / ratio),
         "pan": _pan(heard, roles, style, focus, taste.side),
@@ -137,7 +137,7 @@ def _carve(heard: Heard, roles: tuple[str, ...], style: int, focus: int | None) 
         rivals = (spectra * inside * above[..., None]).amax(1)  # the loudest of those above, band by band
         shared = torch.minimum(spectra, rivals)
         db = -0.5 - 6 * _ratio(shared.sum(1), rivals.sum(1))
-        hz, q = _place(shared)
+        hz, q = _place((spectra * rivals).sqrt())  # most where both are strong
         alone = rivals.sum(1) == 0
         if name == "low_peak":
             hump = _hump_db(spectra) * _inside(BOX_HZ)

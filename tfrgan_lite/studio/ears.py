@@ -108,7 +108,7 @@ def _to_lufs(power: Tensor) -> Tensor:
     return 10 * torch.log10(power.clamp_min(1e-12)) - 0.691
 
 
-def _gated(power: Tensor) -> tuple[Tensor, Tensor]:
+def gated(power: Tensor) -> tuple[Tensor, Tensor]:
     """Level in LUFS of K-weighted powers (tracks, blocks), and which blocks passed the two gates of BS.1770."""
     lufs = _to_lufs(power)
     passed = lufs > SILENCE_DB
@@ -127,7 +127,7 @@ def level(groups: Groups, sample_rate: int) -> Tensor:
     blocks = torch.from_numpy(np.stack([_frames(track, size) @ k_weights for track in _in_order(groups)]))
     if blocks.shape[1] > 4:
         blocks = torch.nn.functional.avg_pool1d(blocks[:, None], 4, 1)[:, 0]
-    return _gated(blocks)[0]
+    return gated(blocks)[0]
 
 
 def listen(groups: Groups, sample_rate: int) -> Heard:
@@ -170,7 +170,7 @@ def _measure(track: Tensor, size: int, window: np.ndarray, k_weights: np.ndarray
     """K-weighted power, density, mean spectrum (bins,) of the sounding frames, peak, and width of one track."""
     power = torch.from_numpy(_frames(track, size, window))
     k_power = power @ torch.from_numpy(k_weights)
-    _, passed = _gated(k_power[None])
+    _, passed = gated(k_power[None])
     passed = passed[0].float()
     share = passed / passed.sum().clamp_min(1)
     width = torch.zeros(())

@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
+from scipy.signal import sosfilt
 from torch import Tensor
+from torch.nn.functional import avg_pool1d, max_pool1d, pad
 
-from ..audio import amplitude, limiter_gain, loudness, true_peak_db
+from ..audio import amplitude, decibels, k_weighting, limiter_gain
 from ..errors import UserError
 from ..labels import style_index
 from . import console as desk
 from .decide import decide, levels, room
-from .ears import Groups, by_width, level, listen
+from .ears import Groups, by_width, gated, level, listen
 from .taste import LOUDNESS_LUFS, draw
 
 CEILING_DB, WINDOW_MS = -1.0, 20.0
@@ -146,10 +149,28 @@ def _master_gain(mix: Tensor, rate: int, gain_db: float, ceiling_db: float, wind
 
 
 def _gain_to(target: float, mix: Tensor, rate: int) -> float:
-    """The gain in dB before the limiter that brings the mix (2, samples) to `target` LUFS after it."""
-    most = CEILING_DB + MOST_LIMITING_DB - true_peak_db(mix)
-    gain_db = min(target - float(loudness(mix, rate)), most)
-    for _ in range(2):  # what the limiter takes away is given back, which it limits again
-        gain = _master_gain(mix, rate, gain_db, CEILING_DB, WINDOW_MS)
-        gain_db = min(gain_db + target - float(loudness(mix * gain, rate)), most)
-    return gain_db
+    """The gain in dB before the limiter that brings the mix (2, samples) to `target` LUFS after it.
+
+    What the limiter takes away is given back, until nothing is missing: on the power and the peak of each millisecond,
+    which is exact enough for loudness, and quick.
+    """
+    step, width = max(round(rate / 1000), 1), 2 * int(WINDOW_MS / 2) + 1
+    count = max(mix.shape[-1] // step, 400)
+    weighted = torch.from_numpy(sosfilt(k_weighting(rate).astype(np.float32), mix.numpy()))
+    power = _by_step(weighted, step, count).square_().sum((0, 2))[None] / step
+    peak = _by_step(mix, step, count).abs_().amax((0, 2))[None].clamp_min(1e-9)
+    ceiling, gain = 10 ** (CEILING_DB / 20), torch.ones(())
+    most = ceiling * 10 ** (MOST_LIMITING_DB / 20) / peak.max()
+    for _ in range(8):
+        wanted = (ceiling / (gain * peak)).clamp_max(1)
+        smallest = -max_pool1d(-wanted, width, 1, width // 2)
+        over_time = gain * avg_pool1d(smallest, width, 1, width // 2, count_include_pad=False)
+        lufs, _ = gated(avg_pool1d(power * over_time.square(), 400, 100))  # the standard's blocks
+        gain = torch.minimum(gain * amplitude(target - lufs), most)
+    return float(decibels(gain))
+
+
+def _by_step(audio: Tensor, step: int, count: int) -> Tensor:
+    """Cut audio (channels, samples) into (channels, count, step), padded with zeros where it is shorter."""
+    audio = pad(audio, (0, max(count * step - audio.shape[-1], 0)))
+    return audio[:, : count * step].reshape(len(audio), count, step)
