@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torchaudio.functional as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.signal import butter, fftconvolve, freqz, sosfilt
 
+from tfrgan_lite.audio import true_peak_db
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.studio import console
 
@@ -96,39 +99,70 @@ def test_compressor_static_curve():
     torch.testing.assert_close(level_db(out[..., -1]), wanted, rtol=0, atol=0.01)
 
 
+def reduction_of_step(before_db, after_db, at, **times):
+    """Reduction in dB from sample `at` on, where a constant level changes; 4:1 above -20 dB."""
+    audio = torch.cat([constant(before_db, at), constant(after_db, RATE)], -1)
+    out = console.compress(audio, RATE, threshold_db=-20.0, ratio=4.0, **times)
+    return (level_db(audio) - level_db(out))[at:]
+
+
+BLOCK = 16  # samples of the detector at 44.1 kHz
+
+
+@pytest.mark.parametrize("at", [BLOCK * 62, BLOCK * 62 + 5, BLOCK * 62 + 15])
 @pytest.mark.parametrize("attack_ms", [2.0, 20.0])
-def test_compressor_attack_time_constant(attack_ms):
-    audio = torch.cat([constant(-40, 1000), constant(0, RATE)], -1)
-    out = console.compress(audio, RATE, threshold_db=-20.0, ratio=4.0, attack_ms=attack_ms, release_ms=500.0)
-    reduction = (level_db(audio) - level_db(out))[1000:]
+def test_compressor_attack_time_constant(attack_ms, at):
+    reduction = reduction_of_step(-40, 0, at, attack_ms=attack_ms, release_ms=500.0)
     assert reduction[-1] == pytest.approx(15, abs=0.01)
     reached = int((reduction >= 15 * (1 - np.exp(-1))).nonzero()[0]) + 1
-    assert reached / RATE * 1000 == pytest.approx(attack_ms, rel=0.02)
+    late = reached / RATE * 1000 - attack_ms
+    assert -BLOCK / RATE * 1000 <= late <= 0.02 * attack_ms  # never late, at most a block early
+    assert late == pytest.approx(0, abs=0.02 * attack_ms) or at % BLOCK
+    # The time constant itself, between a fifth and nine tenths of the way, is exact wherever the step is.
+    way = np.flatnonzero((reduction > 3) & (reduction < 13.5))
+    slope = np.polyfit(way / RATE * 1000, np.log(1 - reduction[way].numpy() / 15), 1)[0]
+    assert -1 / slope == pytest.approx(attack_ms, rel=0.02)
 
 
+@pytest.mark.parametrize("at", [BLOCK * 2756, BLOCK * 2756 + 7])
 @pytest.mark.parametrize("release_ms", [40.0, 200.0])
-def test_compressor_release_time_constant(release_ms):
-    audio = torch.cat([constant(0, RATE), constant(-40, RATE)], -1)
-    out = console.compress(audio, RATE, threshold_db=-20.0, ratio=4.0, attack_ms=0.1, release_ms=release_ms)
-    reduction = (level_db(audio) - level_db(out))[RATE:]
+def test_compressor_release_time_constant(release_ms, at):
+    reduction = reduction_of_step(0, -40, at, attack_ms=0.1, release_ms=release_ms)
     left = int((reduction <= 15 * np.exp(-1)).nonzero()[0]) + 1
     assert left / RATE * 1000 == pytest.approx(release_ms, rel=0.02)
+    way = np.flatnonzero((reduction > 1.5) & (reduction < 12))
+    slope = np.polyfit(way / RATE * 1000, np.log(reduction[way].numpy()), 1)[0]
+    assert -1 / slope == pytest.approx(release_ms, rel=0.02)
 
 
-def test_compressor_detector_is_the_plain_recursion():
+def test_compressor_detector_is_the_plain_recursion_on_block_peaks():
     audio = noise(3, 1, 700, level=0.5)
     settings = {"threshold_db": torch.tensor([-30.0, -20.0, -10.0]), "ratio": torch.tensor([2.0, 4.0, 8.0])}
     times = {"attack_ms": torch.tensor([1.0, 5.0, 2.0]), "release_ms": torch.tensor([10.0, 50.0, 20.0])}
     out = console.compress(audio, RATE, **settings, **times)
     for k in range(3):
         threshold, ratio = float(settings["threshold_db"][k]), float(settings["ratio"][k])
-        release, attack = (np.exp(-1000 / (float(times[name][k]) * RATE)) for name in ("release_ms", "attack_ms"))
+        release, attack = (
+            np.exp(-BLOCK * 1e3 / (float(times[name][k]) * RATE)) for name in ("release_ms", "attack_ms")
+        )
         held = smooth = 0.0
-        for n, x in enumerate(audio[k, 0].tolist()):
-            wanted = max(20 * np.log10(max(abs(x), 1e-10)) - threshold, 0) * (1 - 1 / ratio)
+        ends = [1.0]
+        for start in range(0, 700, BLOCK):
+            peak = float(audio[k, 0, start : start + BLOCK].abs().max())
+            wanted = max(20 * np.log10(max(peak, 1e-10)) - threshold, 0) * (1 - 1 / ratio)
             held = max(wanted, release * held + (1 - release) * wanted)
             smooth = attack * smooth + (1 - attack) * held
-            assert float(out[k, 0, n]) == pytest.approx(x * 10 ** (-smooth / 20), abs=1e-5)
+            ends.append(10 ** (-smooth / 20))
+        gain = np.interp(np.arange(1, 701), np.arange(len(ends)) * BLOCK, ends)
+        np.testing.assert_allclose(out[k, 0].numpy(), audio[k, 0].numpy() * gain, atol=1e-5)
+
+
+@pytest.mark.parametrize("hz", [100.0, 1000.0, 5000.0])
+def test_compressor_follows_a_tone_by_its_peaks(hz):
+    """A sine's settled level is that of its peaks, 3 dB above its RMS, less what is released between two of them."""
+    tone = torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)[None]
+    out = console.compress(tone, RATE, threshold_db=-20.0, ratio=2.0, attack_ms=10.0, release_ms=300.0)
+    assert level_db(out[:, -2000:].abs().max()) == pytest.approx(-10, abs=0.2)
 
 
 def test_compressor_links_channels_and_does_not_delay():
@@ -136,7 +170,8 @@ def test_compressor_links_channels_and_does_not_delay():
     audio[0, 2500] = 1.0
     out = console.compress(audio, RATE, threshold_db=-20.0, ratio=10.0, attack_ms=1.0, release_ms=50.0)
     torch.testing.assert_close(out[0] / audio[0], out[1] / audio[1], rtol=1e-4, atol=0)
-    torch.testing.assert_close(out[:, :2500], audio[:, :2500])
+    begin = 2500 // BLOCK * BLOCK
+    assert torch.equal(out[:, :begin], audio[:, :begin]) and (out[:, 2500:3000].abs() < audio[:, 2500:3000].abs()).all()
     assert out.abs().amax(0).argmax() == 2500
 
 
@@ -245,11 +280,11 @@ def test_each_kind_has_its_own_character():
 
 @pytest.mark.parametrize(("kind", "predelay"), [("room", 3.0), ("plate", 0.0), ("hall", 28.0)])
 def test_a_room_starts_at_its_predelay(kind, predelay):
-    for given in (None, 0.0, 20.0):
+    for asked in (None, 0.0, 20.0):
         for seed in range(5):
-            room = console.impulse_response(RATE, kind, predelay_ms=given, seed=seed)
+            room = console.impulse_response(RATE, kind, predelay_ms=asked, seed=seed)
             first = int((room != 0).any(0).nonzero()[0])
-            assert first == round((predelay if given is None else given) * RATE / 1000)
+            assert first == round((predelay if asked is None else asked) * RATE / 1000)
 
 
 @pytest.mark.parametrize(
@@ -280,3 +315,135 @@ def test_reverb_through_a_click_is_the_sound_itself():
     torch.testing.assert_close(console.reverb(audio, RATE, click), audio, rtol=0, atol=1e-6)
     longer = console.impulse_response(RATE, decay_s=1.0)
     assert console.reverb(audio[..., :7], RATE, longer).shape == (2, 7)
+
+
+def test_limiter_keeps_true_peaks_below_its_ceiling_and_the_rest_as_it_is():
+    audio = noise(2, 2, 20000, level=0.05)
+    audio[0, 1, 9000], audio[1, 0, 5000] = 3.0, -2.0
+    out = console.limit(audio, RATE, ceiling_db=torch.tensor([-1.0, -6.0]), window_ms=10)
+    for limited, sound, at, ceiling in zip(out, audio, (9000, 5000), (-1.0, -6.0), strict=True):
+        assert ceiling - 0.05 < true_peak_db(limited) <= ceiling
+        assert limited.abs().amax(0).argmax() == at  # no delay
+        near = (torch.arange(20000) - at).abs() <= 441 + BLOCK
+        assert torch.equal(limited[:, ~near], sound[:, ~near])
+        gains = (limited / sound)[:, near]
+        torch.testing.assert_close(gains[0], gains[1], rtol=1e-4, atol=0)
+    assert torch.equal(console.limit(audio / 10, RATE), audio / 10)
+
+
+@pytest.mark.parametrize(("setting", "other"), [("ceiling_db", -12.0), ("window_ms", 5)])
+def test_every_setting_of_the_limiter_changes_the_sound(setting, other):
+    audio = noise(2, 8000, level=0.4)
+    before, after = console.limit(audio, RATE), console.limit(audio, RATE, **{setting: other})
+    assert (before - after).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("setting", "other"), [("kind", "hall"), ("decay_s", 1.0), ("predelay_ms", 10.0), ("seed", 1)])
+def test_every_setting_of_a_room_changes_the_sound(setting, other):
+    base = {"kind": "plate", "decay_s": 0.5, "predelay_ms": 0.0, "seed": 0}
+    before, after = (
+        console.reverb(noise(2, 8000), RATE, console.impulse_response(RATE, **settings))
+        for settings in (base, {**base, setting: other})
+    )
+    assert (before - after).abs().max() > 1e-2
+
+
+EFFECTS = {  # settings for gradients: each acts
+    "gain": {"gain_db": 3.0},
+    "pan": {"position": 0.3},
+    "equalise": {
+        "low_shelf_db": 4.0, "low_shelf_hz": 300.0, "low_peak_db": -5.0, "low_peak_hz": 600.0, "low_peak_q": 1.2,
+        "high_peak_db": 3.0, "high_peak_hz": 1500.0, "high_peak_q": 0.8, "high_shelf_db": -4.0, "high_shelf_hz": 2500.0,
+    },
+    "compress": {"threshold_db": -25.0, "ratio": 3.0, "attack_ms": 1.0, "release_ms": 4.0, "makeup_db": 2.0},
+    "limit": {"ceiling_db": -12.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_gradients_are_those_of_finite_differences(name):
+    """Through the sound and through every setting, one value for each of two tracks."""
+    effect = getattr(console, name)
+    audio = noise(2, 2, 32, level=0.3).double().requires_grad_()
+    settings = [torch.tensor([v, 1.1 * v], dtype=torch.float64, requires_grad=True) for v in EFFECTS[name].values()]
+
+    def run(sound, *values):
+        return effect(sound, 8000, **dict(zip(EFFECTS[name], values, strict=True)))
+
+    assert torch.autograd.gradcheck(run, (audio, *settings), eps=1e-6, atol=1e-5)
+    out = run(audio, *settings)
+    grads = torch.autograd.grad(out.square().sum(), settings)
+    assert all((grad != 0).all() for grad in grads)
+
+
+def test_gradients_of_reverb():
+    audio, room = noise(2, 1, 30).double().requires_grad_(), noise(2, 12, seed=1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda sound, impulse: console.reverb(sound, RATE, impulse), (audio, room))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equaliser_is_the_same_with_and_without_gradients(dtype):
+    audio = noise(3, 2, 3000).to(dtype)
+    settings = {name: torch.tensor([v, 0.7 * v, 1.3 * v]) for name, v in EFFECTS["equalise"].items()}
+    with_gradient = console.equalise(audio.clone().requires_grad_(), RATE, **settings)
+    torch.testing.assert_close(with_gradient.detach(), console.equalise(audio, RATE, **settings), rtol=0, atol=1e-6)
+    with torch.no_grad():
+        assert not console.equalise(audio.requires_grad_(), RATE, **settings).requires_grad
+
+
+DB, HZ, Q = st.floats(-18, 18), st.floats(20, 20000), st.floats(0.2, 10)
+SANE = {
+    "gain": {"gain_db": st.floats(-60, 24)},
+    "pan": {"position": st.floats(-1, 1)},
+    "equalise": {
+        name: {"db": DB, "hz": HZ, "_q": Q}[name[-2:]] for name in EFFECTS["equalise"]
+    },
+    "compress": {
+        "threshold_db": st.floats(-60, 0), "ratio": st.floats(1, 20), "attack_ms": st.floats(0.1, 100),
+        "release_ms": st.floats(5, 1000), "makeup_db": st.floats(0, 24),
+    },
+    "limit": {"ceiling_db": st.floats(-20, 0), "window_ms": st.floats(0.1, 50)},
+    "reverb": {
+        "kind": st.sampled_from(KINDS), "decay_s": st.floats(0.05, 0.5), "predelay_ms": st.floats(0, 50),
+        "seed": st.integers(0, 2**31),
+    },
+}  # fmt: skip
+
+
+def run_effect(name, audio, rate, settings):
+    if name == "reverb":
+        return console.reverb(audio, rate, console.impulse_response(rate, **settings))
+    return getattr(console, name)(audio, rate, **settings)
+
+
+def largest_gain_db(name, rate, settings):
+    """No effect makes the energy of a sound larger than by this."""
+    if name == "equalise":
+        return sum(max(value, 0) for setting, value in settings.items() if setting.endswith("_db"))
+    if name == "reverb":
+        return 20 * np.log10(float(console.impulse_response(rate, **settings).abs().sum(-1).max()))
+    return {"gain": settings.get("gain_db"), "pan": 3.02, "compress": settings.get("makeup_db"), "limit": 0.0}[name]
+
+
+@pytest.mark.parametrize("name", SANE)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_whatever_the_settings(name, data):
+    """Finite, bounded, its own shape; silence stays silence; a mono track is a stereo track of two equal channels."""
+    chosen = data.draw(st.fixed_dictionaries(SANE[name]))
+    rate = data.draw(st.sampled_from([8000, 44100, 192000]))
+    shape = data.draw(st.sampled_from([(), (1,), (3,), (2, 2)]))
+    samples = data.draw(st.sampled_from([1, 2, 15, 16, 17, 900]))
+    level = data.draw(st.sampled_from([1e-6, 0.1, 1.0]))
+    mono = noise(*shape, 1, samples, seed=data.draw(st.integers(0, 9)), level=level)
+    stereo = mono.expand(*shape, 2, samples)
+    out = run_effect(name, stereo, rate, chosen)
+    assert out.shape == stereo.shape and out.dtype == torch.float32 and torch.isfinite(out).all()
+    energy, before = (x.double().square().sum((-2, -1)) for x in (out, stereo))
+    assert (energy <= 10 ** (largest_gain_db(name, rate, chosen) / 10) * 1.0001 * before).all()
+    alone = run_effect(name, mono, rate, chosen)
+    torch.testing.assert_close(alone.expand_as(out), out, rtol=1e-5, atol=1e-6)
+    assert (run_effect(name, torch.zeros_like(stereo), rate, chosen) == 0).all()
+    if name == "limit":
+        assert true_peak_db(out[(0,) * len(shape)]) <= chosen["ceiling_db"] + 1e-4
+        assert (out.abs() <= stereo.abs()).all()

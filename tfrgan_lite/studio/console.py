@@ -1,15 +1,18 @@
 """A mixing console as pure functions: `f(audio, sample_rate, **settings)`.
 
 Audio is float32 (..., channels, samples) in -1..1. A setting is a number or a tensor of shape (...), one value for each
-track. Filters and detectors have no latency: nothing here delays the sound, except the pre-delay of a room.
+track. Filters and detectors have no latency: nothing here delays the sound, except the pre-delay of a room. Gradients
+pass through the sound and through every setting but the limiter's window.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.signal import lfilter, sosfilt
+import torch.nn.functional as functional
+from scipy.signal import sosfilt
 from torch import Tensor
+from torchaudio.functional import lfilter
 
 from ..audio import amplitude, decibels, limiter_gain
 from .rooms import impulse_response, reverb
@@ -27,6 +30,8 @@ __all__ = [
 ]
 
 Setting = float | Tensor
+DETECTOR_MS = 0.36  # 16 samples at 44.1 kHz
+FORGOTTEN = 1e-9  # of a state, that far back
 NEPER = float(np.log(10) / 20)  # decibels to natural log: exp is several times faster than a power of 10
 
 
@@ -99,12 +104,17 @@ def biquads(
 def equalise(audio: Tensor, sample_rate: int, **settings: Setting) -> Tensor:
     """Low shelf, two peaks, high shelf; settings as in `biquads`, whose defaults leave the sound as it is.
 
-    Runs in float64 in SciPy: gradients do not pass.
+    Computed in float64: by SciPy, or by torchaudio, several times slower, where a gradient is asked for.
     """
-    tracks = audio.detach().reshape(-1, *audio.shape[-2:]).numpy()
-    sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 4, 6).reshape(-1, 4, 6).numpy()
-    out = np.empty_like(tracks)
-    for index, (track, section) in enumerate(zip(tracks, sections, strict=True)):
+    tracks = audio.reshape(-1, *audio.shape[-2:])
+    sections = biquads(sample_rate, **settings).expand(*audio.shape[:-2], 4, 6).reshape(-1, 4, 6)
+    if torch.is_grad_enabled() and (audio.requires_grad or sections.requires_grad):
+        out = tracks.double().transpose(0, 1)  # a filter for each track, the same for its channels
+        for section in sections.unbind(1):
+            out = lfilter(out, section[:, 3:], section[:, :3], clamp=False)
+        return out.transpose(0, 1).to(audio.dtype).reshape(audio.shape)
+    out = np.empty(tracks.shape, tracks.detach().numpy().dtype)
+    for index, (track, section) in enumerate(zip(tracks.detach().numpy(), sections.detach().numpy(), strict=True)):
         out[index] = sosfilt(section, track, axis=-1)
     return torch.from_numpy(out).reshape(audio.shape)
 
@@ -120,49 +130,52 @@ def compress(
 ) -> Tensor:
     """Feed-forward compressor with a hard knee; both channels of a track get the same gain.
 
-    A sample `x` dB above the threshold (dBFS) asks for (1 - 1/ratio) x dB of reduction. The reduction is smoothed by
+    A level `x` dB above the threshold (dBFS) asks for (1 - 1/ratio) x dB of reduction. The reduction is smoothed by
     the smooth decoupled peak detector of Giannoulis, Massberg and Reiss (2012), on decibels: held, and released with
-    time constant `release_ms`, then approached with time constant `attack_ms` (63 % of the way). No look-ahead.
-    Gradients pass through the sound, not through the detector.
+    time constant `release_ms`, then approached with time constant `attack_ms` (63 % of the way).
+
+    The detector works on the peaks of blocks of `DETECTOR_MS`, and the gain moves in a straight line from the end of
+    one to the end of the next. So it is never late, begins to move at most a block early, and takes a block at least.
     """
-    threshold, ratios = _per_track(threshold_db, audio)[..., 0], _per_track(ratio, audio)[..., 0]
-    over = (decibels(audio.detach().abs().amax(-2)) - threshold).clamp_min(0) * (1 - 1 / ratios.clamp_min(1))
-    tracks = over.reshape(-1, over.shape[-1])
-    attack = _pole(_per_track(attack_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1)
-    release = _pole(_per_track(release_ms, audio), sample_rate).expand(*over.shape[:-1], 1, 1).reshape(-1, 1)
-    held = _hold(tracks, release).numpy()
-    for track, pole in zip(held, attack.tolist(), strict=True):
-        track[:] = lfilter(np.float32([1 - pole]), np.float32([1, -pole]), track)
-    reduction = torch.from_numpy(held).reshape(over.shape)[..., None, :]
-    return audio * torch.exp((_per_track(makeup_db, audio) - reduction) * NEPER)
+    samples = audio.shape[-1]
+    block = max(round(sample_rate * DETECTOR_MS / 1000), 1)
+    flat = audio.abs().reshape(1, -1, samples)
+    peaks = functional.max_pool1d(flat, block, ceil_mode=True).reshape(*audio.shape[:-1], -1).amax(-2)
+    slope = 1 - 1 / _per_track(ratio, audio)[..., 0].clamp_min(1)
+    wanted = (decibels(peaks) - _per_track(threshold_db, audio)[..., 0]).clamp_min(0) * slope
+    attack, release = (_pole(_per_track(time, audio)[..., 0], sample_rate / block) for time in (attack_ms, release_ms))
+    reduction = functional.pad(_approach(_hold(wanted, release), attack), (1, 0))
+    gains = torch.exp((_per_track(makeup_db, audio)[..., 0] - reduction) * NEPER)
+    ramp = torch.arange(1, block + 1, dtype=audio.dtype) / block
+    gains = torch.stack([gains[..., :-1], gains[..., 1:]], dim=-1) @ torch.stack([1 - ramp, ramp])
+    return audio * gains.flatten(-2)[..., None, :samples]
+
+
+def _approach(x: Tensor, pole: Tensor) -> Tensor:
+    """y[n] = pole y[n-1] + (1 - pole) x[n] from y = 0, for x (..., steps) and pole (..., 1).
+
+    Sums over windows of 1, 2, 4, ... steps, each made of two of half the length, until the pole has forgotten the rest.
+    """
+    y, step = (1 - pole) * x, 1
+    while step < x.shape[-1] and pole.max() > FORGOTTEN:
+        y = torch.cat([y[..., :step], y[..., step:] + pole * y[..., :-step]], dim=-1)
+        pole, step = pole.square(), 2 * step
+    return y
 
 
 def _hold(x: Tensor, pole: Tensor) -> Tensor:
-    """y[n] = max(x[n], pole y[n-1] + (1 - pole) x[n]) from y = 0, for x (tracks, samples) >= 0 and pole (tracks, 1).
+    """y[n] = max(x[n], pole y[n-1] + (1 - pole) x[n]) from y = 0, for x (..., steps) >= 0 and pole (..., 1).
 
-    Over a block of samples this map of y is again max(c, A y + b), with A = pole^length, b the recursion without the
-    maximum from y = 0, and c the recursion from y = -infinity. So all blocks run side by side, then their ends are
-    joined one by one: about 3 sqrt(samples) short steps instead of one for each sample.
+    Over a window of steps this map of y is again max(c, A y + b): A = pole^length, b the recursion without the maximum
+    from y = 0, c the recursion from y = -infinity. Windows are doubled as in `_approach`.
     """
-    tracks, samples = x.shape
-    length = max(int(samples**0.5), 1)
-    blocks = -(-samples // length)
-    x = torch.nn.functional.pad(x, (0, blocks * length - samples)).view(tracks, blocks, length)
-    x = x.permute(2, 0, 1).contiguous()  # (length, tracks, blocks)
-    step_in = (1 - pole) * x
-    b, c = step_in[0], x[0]
-    for now, part in zip(x[1:], step_in[1:], strict=True):
-        b, c = torch.addcmul(part, pole, b), torch.maximum(now, torch.addcmul(part, pole, c))
-    over_block, state = pole[:, 0] ** length, torch.zeros(tracks)
-    starts = []
-    for b_end, c_end in zip(b.T, c.T, strict=True):
-        starts.append(state)
-        state = torch.maximum(c_end, over_block * state + b_end)
-    y, out = torch.stack(starts, dim=1), []
-    for now, part in zip(x, step_in, strict=True):
-        y = torch.maximum(now, torch.addcmul(part, pole, y))
-        out.append(y)
-    return torch.stack(out).permute(1, 2, 0).reshape(tracks, -1)[:, :samples].contiguous()
+    b, c, step = (1 - pole) * x, x, 1
+    while step < x.shape[-1] and pole.max() > FORGOTTEN:
+        later = b[..., step:]
+        c = torch.cat([c[..., :step], torch.maximum(c[..., step:], later + pole * c[..., :-step])], dim=-1)
+        b = torch.cat([b[..., :step], later + pole * b[..., :-step]], dim=-1)
+        pole, step = pole.square(), 2 * step
+    return torch.maximum(b, c)
 
 
 def limit(audio: Tensor, sample_rate: int, ceiling_db: Setting = -1.0, window_ms: float = 20) -> Tensor:
@@ -183,6 +196,6 @@ def _per_track(value: Setting, audio: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=audio.dtype)[..., None, None]
 
 
-def _pole(milliseconds: Tensor, sample_rate: int) -> Tensor:
+def _pole(milliseconds: Tensor, sample_rate: float) -> Tensor:
     """Pole of a one-pole filter with that time constant; 0 ms follows at once."""
     return torch.exp(-1000 / (milliseconds.clamp_min(1e-6) * sample_rate))
