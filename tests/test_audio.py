@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio.functional
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
+from scipy.signal import firwin, lfilter, resample_poly, sosfreqz
 
 from tfrgan_lite import audio
 from tfrgan_lite.audio import (
@@ -13,8 +16,11 @@ from tfrgan_lite.audio import (
     amplitude,
     check_stems,
     decibels,
+    k_weighting,
     limit_true_peak,
+    limiter_gain,
     loudness,
+    loudness_blocks,
     read_audio,
     resample,
     true_peak_db,
@@ -219,6 +225,73 @@ def test_a_sound_of_half_a_block_reads_as_half_the_power():
     assert float(loudness(sine(1000, 0.2, -20).expand(2, -1), RATE)) == pytest.approx(-23, abs=0.2)
 
 
+# BS.1770-4, tables 1 and 2: b0 b1 b2 1 a1 a2 at 48 kHz.
+STANDARD_FILTERS = [
+    [1.53512485958697, -2.69169618940638, 1.19839281085285, 1.0, -1.69065929318241, 0.73248077421585],
+    [1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621],
+]
+
+
+def test_k_weighting_is_the_standards_table_and_the_same_at_every_rate():
+    np.testing.assert_allclose(k_weighting(48000), STANDARD_FILTERS, rtol=0, atol=1e-9)
+    hz = np.array([20.0, 38.0, 100.0, 1000.0, 1682.0, 3000.0])
+    wanted = 20 * np.log10(np.abs(sosfreqz(STANDARD_FILTERS, worN=hz, fs=48000)[1]))
+    for rate in (22050, 44100, 96000, 192000):
+        level = 20 * np.log10(np.abs(sosfreqz(k_weighting(rate), worN=hz, fs=rate)[1]))
+        np.testing.assert_allclose(level, wanted, atol=0.1)
+
+
+@pytest.mark.parametrize(("rate", "within"), [(48000, 0.002), (44100, 0.01), (96000, 0.03), (8000, 0.03)])
+def test_full_scale_sine_in_one_channel_reads_minus_3_01(rate, within):
+    """BS.1770-4: a sine of 997 Hz at 0 dBFS in one of the front channels reads -3.01 LUFS."""
+    one = torch.stack([sine(997, 5.0, rate=rate), torch.zeros(5 * rate)])
+    assert float(loudness(one, rate)) == pytest.approx(-3.01, abs=within)
+
+
+def plain_loudness(sound, blocks_of=19200, step=4800):
+    """The standard word for word at 48 kHz, for (channels, samples); None where no block passes the gates."""
+    for b0, b1, b2, a0, a1, a2 in STANDARD_FILTERS:
+        sound = lfilter([b0, b1, b2], [a0, a1, a2], sound, axis=-1)
+    powers = []
+    start = 0
+    while start + blocks_of <= sound.shape[-1]:
+        powers.append(sum(np.mean(channel[start : start + blocks_of] ** 2) for channel in sound))
+        start += step
+    levels = [-0.691 + 10 * np.log10(max(power, 1e-12)) for power in powers]
+    heard = [power for power, level in zip(powers, levels, strict=True) if level > -70]
+    gate = -0.691 + 10 * np.log10(np.mean(heard)) - 10
+    heard = [power for power, level in zip(powers, levels, strict=True) if level > -70 and level > gate]
+    return levels, -0.691 + 10 * np.log10(np.mean(heard))
+
+
+def test_loudness_is_the_standard_word_for_word():
+    steps = torch.tensor([0.0, 1e-4, 0.5, 1.0, 0.05, 0.3, 0.0]).repeat_interleave(24000)[:160001]
+    for seed in range(3):
+        sound = noise(2, 160001, seed=seed) * steps
+        levels, whole = plain_loudness(sound.double().numpy())
+        np.testing.assert_allclose(loudness_blocks(sound, 48000).numpy(), levels, atol=1e-3)
+        assert float(loudness(sound, 48000)) == pytest.approx(whole, abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_loudness_is_torchaudios_on_quiet_sound(rate):
+    """Its high pass is normalised where the standard's is not: 0.04 LU, and it clips loud treble."""
+    for seed, colour in enumerate(([1.0], [1.0, -0.9], [1.0, 0.9])):
+        sound = 0.05 * torch.from_numpy(lfilter([1.0], colour, noise(2, 4 * rate, seed=seed).numpy())).float()
+        wanted = torchaudio.functional.loudness(sound, rate)
+        assert float(loudness(sound, rate)) == pytest.approx(float(wanted), abs=0.05)
+
+
+def test_blocks_of_loudness_follow_the_sound():
+    """400 ms every 100 ms: (..., channels, samples) -> (..., blocks)."""
+    tone = torch.cat([torch.zeros(RATE), sine(1000, 1.0, -20)]).expand(3, 2, -1)
+    blocks = loudness_blocks(tone, RATE)
+    assert blocks.shape == (3, 17) and blocks.dtype == torch.float32
+    assert (blocks[:, :7] == blocks[0, 0]).all() and float(blocks[0, 0]) == pytest.approx(-120.691, abs=1e-3)
+    assert (blocks[0, 6:11].diff() > 0).all() and float(blocks[0, 10]) == pytest.approx(-20, abs=0.1)
+    assert loudness_blocks(tone[..., :100], RATE).shape == (3, 1)
+
+
 def test_true_peak_finds_the_crest_between_samples():
     """A quarter of the sample rate, sampled 45 degrees off its crests: samples at -3.01 dB, crests at 0 dB."""
     tone = sine(RATE / 4, 0.2, phase=np.pi / 4)
@@ -241,6 +314,49 @@ def test_true_peak_is_never_below_the_sample_peak_and_takes_any_shape():
     assert true_peak_db(click) >= 0
     assert true_peak_db(torch.tensor([[0.5]])) >= -6.03
     assert true_peak_db(torch.zeros(2, 10)) == pytest.approx(-200)
+
+
+SOUNDS = {
+    "noise": lambda: noise(2, 5003),
+    "click": lambda: torch.eye(2, 5003).roll(2500, 1),
+    "edges": lambda: torch.cat([torch.ones(1, 20), 0.01 * noise(1, 5003), -torch.ones(1, 3)], 1),
+    "crest between samples": lambda: sine(RATE / 4, 0.1, phase=np.pi / 4)[None] * torch.hann_window(4410),
+    "few samples": lambda: torch.tensor([[0.5, -0.5]]),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_a_true_peak_is_not_missed_where_it_is_not_looked_for(name, monkeypatch):
+    """Against four-fold oversampling of everything by SciPy, and against the same search without leaving out any."""
+    sound = SOUNDS[name]()
+    taps = firwin(97, 1 / 4, window=("kaiser", 8.0))
+    whole = np.abs(resample_poly(np.pad(sound.double().numpy(), ((0, 0), (30, 30))), 4, 1, axis=-1, window=taps)).max()
+    assert true_peak_db(sound) == pytest.approx(20 * np.log10(whole), abs=1e-3)
+    loud = sound * (2 / whole)
+    quick, search = limiter_gain(loud, RATE), audio._peaks
+    monkeypatch.setattr(audio, "_peaks", lambda mix, above=0.0: search(mix))
+    assert true_peak_db(sound) == pytest.approx(20 * np.log10(whole), abs=1e-3)
+    torch.testing.assert_close(limiter_gain(loud, RATE), quick, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("window_ms", [0.0, 2.0, 20.0])
+def test_limiter_gain_is_the_windowed_minimum_averaged(window_ms):
+    """Of a mix that is so slow that next to nothing is between its samples."""
+    mix = torch.full((2, 20000), 0.25)
+    mix[1, 4000:16000] = 2.0 * torch.hann_window(12000)
+    gain = limiter_gain(mix, RATE, ceiling_db=-6.0, window_ms=window_ms).double().numpy()
+    width = 2 * int(RATE * window_ms / 2000) + 1
+    wanted = 10 ** (-6.01 / 20) / np.maximum(mix[1].double().numpy(), 10 ** (-6.01 / 20))
+    wanted = uniform_filter1d(minimum_filter1d(wanted, width, mode="nearest"), width, mode="nearest")
+    np.testing.assert_allclose(gain, wanted, atol=1e-3)
+    assert (gain <= 1).all() and (gain[: 4000 - width] == 1).all() and (gain[16000 + width :] == 1).all()
+    assert true_peak_db(mix * torch.from_numpy(gain).float()) <= -6
+
+
+def test_limiter_gain_is_one_where_nothing_is_above_and_takes_silence_and_one_sample():
+    assert torch.equal(limiter_gain(noise(2, 4000), RATE), torch.ones(4000))
+    assert torch.equal(limiter_gain(torch.zeros(2, 100), RATE), torch.ones(100))
+    assert float(limiter_gain(torch.full((2, 1), 4.0), RATE, ceiling_db=-6.0)) == pytest.approx(0.125, rel=3e-3)
 
 
 def test_limiting_turns_mix_and_stems_down_together_and_only_if_needed():
