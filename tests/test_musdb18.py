@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from small import SMALL
 
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.generator import Generator
+from tfrgan_lite.metrics.mixing import log_mel_distance
+from tfrgan_lite.mix import mix_song
 from tfrgan_lite.studio import engineer, read_musdb
 
 RATE = 44100
@@ -72,7 +76,14 @@ def test_hq(hq):
     given = torch.from_numpy(sounds()).float().mT
     torch.testing.assert_close(song.mix, given[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(song.stems, given[1:], atol=1e-4, rtol=0)
-    assert torch.isfinite(engineer(song, 0).mix).all()
+
+
+def test_engineers_the_generator_and_the_measures_take_it(hq):
+    song = read_musdb(hq, "rock")[0]
+    made = mix_song(song.stems, song.sample_rate, song.style, 0, song.roles, Generator(SMALL))[0]
+    for mix in (engineer(song, 0).mix, made):
+        assert torch.isfinite(mix).all()
+        assert 0 < log_mel_distance(mix, song.mix, song.sample_rate) < 100
 
 
 def test_hq_keeps_what_is_finer_than_16_bits(tmp_path, ffmpeg):
