@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 from ..audio import loudness
 from ..errors import UserError
 from ..labels import STYLES
-from .ears import Heard, by_width, listen
+from .decide import focus_of
+from .ears import by_width, listen
 from .engineer import engineer
 from .song import song
 
@@ -53,7 +54,7 @@ def _mixed(seed: int, style: str, seconds: float) -> Surveyed:
     raw = song(seed, style, seconds)
     mixed = engineer(raw, seed)
     heard = listen(by_width(raw.stems), raw.sample_rate)
-    focus = _focus(heard, raw.roles)
+    focus = focus_of(heard, raw.roles)
     tracks = tuple(
         strip
         | {
@@ -68,12 +69,3 @@ def _mixed(seed: int, style: str, seconds: float) -> Surveyed:
     bands = listen(by_width(mixed.mix[None]), raw.sample_rate).bands[0]
     lufs = float(loudness(mixed.mix, raw.sample_rate))
     return Surveyed(style, raw.tempo, lufs, bands, mixed.room, tracks)
-
-
-def _focus(heard: Heard, roles: tuple[str, ...]) -> int | None:
-    """The loudest audible voice, else the loudest audible lead, else None."""
-    for role in ("voice", "lead"):
-        tracks = [k for k, name in enumerate(roles) if name == role and heard.audible[k]]
-        if tracks:
-            return max(tracks, key=lambda k: float(heard.level_db[k]))
-    return None
