@@ -2,12 +2,23 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory) -> Iterator[Path]:
+    """A cache of the session's own, so that tests neither use nor fill the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("TFRGAN_CACHE", str(folder))
+        patch.delenv("TFRGAN_CACHE_GIB", raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")

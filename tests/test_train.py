@@ -1,15 +1,18 @@
 """The training loop: it learns, two runs agree, a resumed run is the run that was not stopped, checkpoints are safe."""
 
+import errno
 import json
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 from small import TINY
 
-from tfrgan_lite.config import PRESETS
-from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, lessons, mixed_song, on_held_out_songs
+from tfrgan_lite.cache import Cache
+from tfrgan_lite.data import LessonSet
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.files import save_tensors
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import spectrum_to_log_mel
 from tfrgan_lite.train import CHECKPOINT, Trainer, train
@@ -22,35 +25,6 @@ def lesson_set():
 
 def weights(trainer):
     return torch.cat([p.detach().flatten() for m in (trainer.generator, trainer.discriminator) for p in m.parameters()])
-
-
-def seed_and_engineers(song, mixes):
-    return song.seed, len(mixes)
-
-
-def test_songs_for_training_and_for_judging_differ():
-    """Seeds of training songs grow from 10 000 times the run's seed, those of held-out songs from a million."""
-    judging = list(on_held_out_songs(seed_and_engineers, replace(TINY, held_out=2), progress=False))
-    assert judging == [(HELD_OUT, TINY.judges), (HELD_OUT + 1, TINY.judges)]
-    assert all(10_000 * p.seed + p.songs <= min(10_000 * (p.seed + 1), HELD_OUT) for p in PRESETS.values())
-
-
-def test_lessons_never_lean_right(lesson_set):
-    sides = set()
-    for seed in range(3):
-        raw, mixes = mixed_song(seed, "pop", 2.0, 4)
-        for mixed, lesson in zip(mixes, lessons(raw, mixes, 80), strict=True):
-            sides.add(leans_right(mixed.mix))
-            left, right = lesson.mix_log_mel[:2].double().exp().sum((1, 2))
-            assert left >= 0.9 * right
-            assert torch.isfinite(lesson.mix_log_mel).all()
-    assert sides == {True, False}  # else nothing was mirrored and nothing tested
-
-
-def test_batches_depend_on_seed_and_step_alone(lesson_set):
-    one, again, other = lesson_set.batch(3), lesson_set.batch(3), lesson_set.batch(4)
-    assert torch.equal(one.dry, again.dry) and one.offset == again.offset
-    assert one.dry.shape != other.dry.shape or not torch.equal(one.dry, other.dry)
 
 
 def test_batch_audio_lies_under_the_compared_frames(lesson_set):
@@ -117,17 +91,70 @@ def test_train_writes_checkpoints_and_refuses_to_lose_them(tmp_path, monkeypatch
         train(replace(TINY, steps=5), tmp_path / "run", resume=True, progress=False)
     with pytest.raises(UserError, match="no checkpoint to resume"):
         train(TINY, tmp_path / "nothing", resume=True, progress=False)
-    path = tmp_path / "run" / CHECKPOINT
-    before = path.read_bytes()
 
-    def cut_short(tensors, name, metadata):
-        name.write_bytes(b"half")
-        raise OSError("disk full")
 
-    monkeypatch.setattr("safetensors.torch.save_file", cut_short)
-    with pytest.raises(OSError, match="disk full"):
-        trainer.save(tmp_path / "run")
-    assert path.read_bytes() == before  # the old checkpoint is whole
+def test_a_disk_that_fills_up_leaves_the_old_checkpoint(lesson_set, tmp_path, monkeypatch):
+    trainer = Trainer(TINY, lesson_set)
+    trainer.save(tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:99])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(UserError, match=f"{CHECKPOINT}: cannot be written .No space left on device.; make room"):
+        trainer.save(tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("metadata", [{}, {"preset": "{}"}, {"preset": "ci", "history": "long"}])
+def test_resuming_what_is_no_checkpoint(tmp_path, metadata):
+    save_tensors(tmp_path / CHECKPOINT, {"weight": torch.zeros(3)}, metadata)
+    with pytest.raises(UserError, match="is no checkpoint"):
+        train(TINY, tmp_path, resume=True, progress=False)
+
+
+def test_the_cache_changes_no_weight(tmp_path):
+    """Songs in memory, rendered into a cache, and read from it: the same training, bit for bit."""
+    memory, empty, full = (
+        Trainer(TINY, LessonSet(TINY, progress=False, cache=cache))
+        for cache in (Cache(limit_gib=0), Cache(tmp_path), Cache(tmp_path))
+    )
+    for trainer in (memory, empty, full):
+        trainer.fit(progress=False)
+    assert memory.history == empty.history == full.history
+    assert torch.equal(weights(memory), weights(empty)) and torch.equal(weights(memory), weights(full))
+
+
+def test_batches_made_ahead_change_no_weight(lesson_set):
+    ahead, alone = Trainer(TINY, lesson_set), Trainer(TINY, lesson_set)
+    ahead.fit(progress=False)
+    while alone.step < TINY.steps:
+        alone.history.append(alone.train_step())
+        alone.step += 1
+    assert ahead.history == alone.history and torch.equal(weights(ahead), weights(alone))
+
+
+def test_training_that_stops_leaves_no_thread(lesson_set):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    trainer = Trainer(TINY, lesson_set)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(progress=False, after_step=stop)
+    assert trainer.step == 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_an_error_in_the_loader_reaches_who_trains(lesson_set, monkeypatch):
+    trainer = Trainer(TINY, lesson_set)
+    batch = trainer.batch
+    monkeypatch.setattr(trainer, "batch", lambda step: batch(step) if step < 3 else 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit(progress=False)
+    assert trainer.step == 3
 
 
 def test_a_loss_that_is_not_finite_stops_training(lesson_set):

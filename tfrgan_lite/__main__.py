@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -65,8 +66,11 @@ def mix(
 @click.option("--out", required=True, type=FOLDER, help="Folder for the checkpoint and the trained generator.")
 @click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
 @click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
-def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
+@click.option("--cache", type=FOLDER, help="Folder for the songs; else TFRGAN_CACHE, else the user's cache folder.")
+@click.option("--cache-gib", type=float, help="Most GiB in it; else TFRGAN_CACHE_GIB, else 10. 0: songs in memory.")
+def train(name: str | None, out: Path, resume: bool, seed: int, cache: Path | None, cache_gib: float | None) -> None:
     """Train a generator on studio songs, measure it on held-out songs, and write it with its card."""
+    from .cache import Cache
     from .evaluate import card, table
     from .evaluate import evaluate as measure
     from .files import written_whole
@@ -76,7 +80,7 @@ def train(name: str | None, out: Path, resume: bool, seed: int) -> None:
     results_of_another = [out / file for file in ("generator.safetensors", "CARD.md") if (out / file).exists()]
     if results_of_another and not resume:
         raise UserError(f"{results_of_another[0]}: exists already; choose another folder, or pass --resume to go on")
-    trainer = run(config, out, resume)
+    trainer = run(config, out, resume, cache=Cache(cache, cache_gib))
     results = measure(trainer.generator, config)
     trainer.generator.save(out / "generator.safetensors", results)
     with written_whole(out / "CARD.md") as temporary:
@@ -106,9 +110,15 @@ def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> 
 
 
 def main() -> None:
-    """Run the command line. What a user can mend is said in one line on standard error, exit code 2."""
+    """Run the command line. What a user can mend is said in one line on standard error, exit code 2; so is a warning,
+    which does not end it.
+    """
     try:
-        sys.exit(cli.main(prog_name="tfrgan_lite", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: click.echo(
+                f"warning: {' '.join(str(message).split())}", err=True
+            )
+            sys.exit(cli.main(prog_name="tfrgan_lite", standalone_mode=False))
     except UserError as error:
         message = str(error)
     except click.ClickException as error:

@@ -17,29 +17,42 @@ from .errors import UserError
 def written_whole(path: str | Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; it takes the place of ``path`` only if the block ends well.
 
-    Keeps the suffix, which tells many writers the format. Raises OSError where the folder cannot be written to.
+    Keeps the suffix, which tells many writers the format. Raises UserError for an OSError: a folder that cannot be
+    written to, a disk that is full.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read
         temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be written ({reason}); make room or choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write named tensors and metadata as one safetensors file, whole or not at all."""
+    """Write named tensors and metadata as one safetensors file, whole or not at all.
+
+    Raises UserError as :func:`written_whole`.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        # Not by save_file, which makes temporary files of its own and gives reasons of its own.
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read what :func:`save_tensors` wrote. Raises OSError or SafetensorError if there is no such file."""
+    """Read what :func:`save_tensors` wrote: the file is mapped into memory, page by page as the tensors are used.
+
+    Raises OSError or SafetensorError if there is no such file.
+    """
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from tqdm.auto import tqdm
 
 from .audio import Stft
 from .beta_vae import active_units
+from .cache import Cache
 from .config import Preset
-from .data import MARGIN, Batch, LessonSet, stereo_log_mel
+from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
 from .files import load_tensors, make_folder, save_tensors
@@ -69,22 +71,31 @@ class Trainer:
         Raises UserError if a loss is no longer finite.
         """
         steps = self.preset.steps if steps is None else steps
-        with tqdm(
-            range(self.step, steps), "training", steps, initial=self.step, disable=not progress, unit="step"
-        ) as bar:
-            for _ in bar:
-                self.history.append(self.train_step())
+        ahead = made_ahead(self.batch, range(self.step, steps))
+        with (
+            closing(ahead) as batches,
+            tqdm(batches, "training", steps, initial=self.step, disable=not progress, unit="step") as bar,
+        ):
+            for batch in bar:
+                self.history.append(self.train_step(batch))
                 self.step += 1
                 bar.set_postfix({key: f"{self.history[-1][key]:.3f}" for key in ("mix", "kl")}, refresh=False)
                 if after_step:
                     after_step(self)
 
-    def train_step(self) -> dict[str, float]:
-        """One step of D, once it is heard, and one of G. Returns the terms of the loss, unweighted."""
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, on the device and in single precision."""
+        return self.lessons.batch(step).to(self.device)
+
+    def train_step(self, batch: Batch | None = None) -> dict[str, float]:
+        """One step of D, once it is heard, and one of G, on a batch, that of this step if None.
+
+        Returns the terms of the loss, unweighted.
+        """
         p, k = self.preset, self.step
         self.g.train()  # who listened to a mix between two steps left it in evaluation mode
         noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
-        batch = self.lessons.batch(k).to(self.device)
+        batch = self.batch(k) if batch is None else batch
         self._set_rates(k)
         decision, wet = self.mix(batch, noise)
         mix = stereo_log_mel(wet.sum(1), self.lessons.SAMPLE_RATE, p.architecture.mels)
@@ -145,7 +156,10 @@ class Trainer:
                 group["lr"] = rate * warm * max(0.01, cosine)
 
     def save(self, folder: Path) -> None:
-        """Write weights, optimiser states, history and preset as one safetensors file, whole or not at all."""
+        """Write weights, optimiser states, history and preset as one safetensors file, whole or not at all.
+
+        Raises UserError where that cannot be done.
+        """
         tensors = {}
         for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
@@ -179,30 +193,38 @@ def read_checkpoint(folder: Path, preset: Preset) -> tuple[dict[str, Tensor], li
     path = folder / CHECKPOINT
     try:
         tensors, metadata = load_tensors(path)
+        stored, history = json.loads(metadata["preset"]), json.loads(metadata["history"])
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
-    stored, current = json.loads(metadata["preset"]), json.loads(json.dumps(asdict(preset)))
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: is no checkpoint of a training run; choose another folder") from error
+    current = json.loads(json.dumps(asdict(preset)))
     for field in fields(Preset):
         if stored.get(field.name) != current[field.name]:
             raise UserError(f"{path}: was trained with another {field.name}; resume with the same preset")
-    return tensors, json.loads(metadata["history"])
+    return tensors, history
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def train(preset: Preset, out: str | Path, resume: bool = False, progress: bool = True) -> Trainer:
+def train(
+    preset: Preset, out: str | Path, resume: bool = False, progress: bool = True, cache: Cache | None = None
+) -> Trainer:
     """Render the preset's songs, train G and D on them, and leave ``checkpoint.safetensors`` in the folder ``out``.
 
-    Raises UserError if ``out`` already holds a checkpoint and ``resume`` is not set, or cannot be written to.
+    The songs are kept in the cache, ``Cache()`` if None.
+
+    Raises UserError if ``out`` already holds a checkpoint and ``resume`` is not set, or it or the cache cannot be
+    written to.
     """
     out = Path(out)
     if (out / CHECKPOINT).exists() and not resume:
         raise UserError(f"{out}: holds a checkpoint already; pass --resume to continue it, or choose another folder")
     stored = read_checkpoint(out, preset) if resume else None  # refused, if at all, before the songs are rendered
     make_folder(out)
-    trainer = Trainer(preset, LessonSet(preset, progress))
+    trainer = Trainer(preset, LessonSet(preset, progress, cache))
     if stored:
         trainer.restore(*stored)
 

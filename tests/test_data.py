@@ -1,0 +1,334 @@
+"""Training songs: the cache changes no batch, damage and kills are mended, batches are made ahead of their step."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from keys import PACKAGE, imports, module_file
+from small import TINY
+
+from tfrgan_lite import __main__ as command_line
+from tfrgan_lite import data
+from tfrgan_lite.cache import Cache
+from tfrgan_lite.config import PRESETS
+from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, made_ahead, mixed_song, on_held_out_songs, song_tensors
+from tfrgan_lite.errors import UserError
+from tfrgan_lite.prepare import hear
+from tfrgan_lite.studio import Song
+
+SHORT = replace(TINY, songs=8, seconds=1.0)
+
+
+def batches(preset, cache):
+    lessons = LessonSet(preset, progress=False, cache=cache)
+    return [vars(lessons.batch(step)) for step in range(6)]
+
+
+def same(one, other):
+    return all(
+        torch.equal(a[k], b[k]) if torch.is_tensor(a[k]) else a[k] == b[k]
+        for a, b in zip(one, other, strict=True)
+        for k in a
+    )
+
+
+def files(cache):
+    """Each entry's file; an entry that is written again is another."""
+    return {file.name: file.stat().st_ino for file in cache.folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def from_memory():
+    return batches(SHORT, Cache(limit_gib=0))
+
+
+# what a song becomes
+
+
+def seed_and_engineers(song, mixes):
+    return song.seed, len(mixes)
+
+
+def test_songs_for_training_and_for_judging_differ():
+    """Seeds of training songs grow from 10 000 times the run's seed, those of held-out songs from a million."""
+    judging = list(on_held_out_songs(seed_and_engineers, replace(TINY, held_out=2), progress=False))
+    assert judging == [(HELD_OUT, TINY.judges), (HELD_OUT + 1, TINY.judges)]
+    assert all(10_000 * p.seed + p.songs <= min(10_000 * (p.seed + 1), HELD_OUT) for p in PRESETS.values())
+
+
+def test_lessons_never_lean_right():
+    sides = set()
+    for seed in range(3):
+        raw, mixes = mixed_song(seed, "pop", 2.0, 4)
+        song = song_tensors(raw, mixes, 80)
+        assert torch.isfinite(song["mix_log_mel"]).all()
+        for mixed, mirrored, mix in zip(mixes, song["mirrored"], song["mix_log_mel"], strict=True):
+            sides.add(leans_right(mixed.mix))
+            assert leans_right(mixed.mix) == mirrored
+            left, right = mix[:2].double().exp().sum((1, 2))
+            assert left >= 0.9 * right
+    assert sides == {True, False}  # else nothing was mirrored and nothing tested
+
+
+def test_a_mono_track_is_stored_once_and_heard_twice():
+    """Tracks are mono, stereo, mono; one mix leans right, the other is its mirror image."""
+    audio = 0.1 * torch.randn(3, 2, 88200, generator=torch.Generator().manual_seed(0))
+    audio[[0, 2], 1] = audio[[0, 2], 0]
+    raw = Song(audio, ("bass", "keys", "voice"), "rock", 44100, ("a", "b", "c"))
+    wet = audio * torch.tensor([0.5, 1.0])[:, None]
+    mixes = [SimpleNamespace(mix=stems.sum(0), wet_stems=stems) for stems in (wet, wet.flip(-2))]
+    song = song_tensors(raw, mixes, 80)
+    assert song["dry"].shape == (4, 88200)
+    assert torch.equal(song["dry"][song["sides"]], hear(raw.stems, raw.sample_rate, raw.roles).dry.half())
+    assert song["mirrored"].tolist() == [True, False]
+    assert torch.equal(song["mix_log_mel"][0], song["mix_log_mel"][1])
+    lessons = LessonSet(replace(TINY, songs=1, batch=1), progress=False)
+    batches = []
+    for mix in (0, 1):
+        lessons.lessons = [data.Lesson(song, mix)]
+        batches.append(lessons.batch(0).dry[0])
+    assert torch.equal(batches[0], batches[1].flip(1))
+    assert [torch.equal(*track) for track in batches[0]] == [True, False, True]
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    lessons = LessonSet(TINY, progress=False)
+    one, again, other = lessons.batch(3), lessons.batch(3), lessons.batch(4)
+    assert torch.equal(one.dry, again.dry) and one.offset == again.offset
+    assert one.dry.shape != other.dry.shape or not torch.equal(one.dry, other.dry)
+
+
+# the cache
+
+
+def test_an_empty_cache_a_full_one_and_none_give_the_same_batches(tmp_path, from_memory):
+    cache = Cache(tmp_path)
+    assert same(batches(SHORT, cache), from_memory)
+    written = files(cache)
+    assert len(written) == SHORT.songs and all(name.endswith(".safetensors") for name in written)
+    assert same(batches(SHORT, cache), from_memory)
+    assert files(cache) == written  # nothing was rendered again
+
+
+@pytest.mark.filterwarnings("ignore:.*is damaged")
+def test_only_what_is_missing_or_damaged_is_rendered(tmp_path, from_memory):
+    cache = Cache(tmp_path)
+    batches(SHORT, cache)
+    before = files(cache)
+    gone, cut, flipped = sorted(before)[:3]
+    (tmp_path / gone).unlink()
+    os.truncate(tmp_path / cut, 5000)
+    content = bytearray((tmp_path / flipped).read_bytes())
+    content[-99] ^= 16
+    (tmp_path / flipped).write_bytes(content)
+    rewritten = []
+    put = Cache.put
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cache, "put", lambda self, key, tensors: (rewritten.append(key), put(self, key, tensors)))
+        assert same(batches(SHORT, cache), from_memory)
+    assert {f"{key}.safetensors" for key in rewritten} == {gone, cut, flipped}
+    assert set(files(cache)) == set(before)
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_data import SHORT
+from dataclasses import replace
+from tfrgan_lite.data import LessonSet
+if __name__ == "__main__":
+    LessonSet(replace(SHORT, songs=200), progress=False)
+"""
+
+
+def test_a_killed_run_leaves_a_cache_that_the_next_run_completes(tmp_path, from_memory):
+    (tmp_path / "run.py").write_text(KILLED)
+    cache = Cache(tmp_path / "cache")
+    env = os.environ | {"TFRGAN_CACHE": str(cache.folder), "OMP_NUM_THREADS": "1"}
+    env["LOKY_MAX_CPU_COUNT"] = "1"  # in one process, which begins sooner
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, str(tmp_path / "run.py"), str(Path(__file__).parent)]
+    run = subprocess.Popen(command, env=env, start_new_session=True)
+    while not cache.folder.is_dir() or len(list(cache.folder.glob("[0-9a-f]*"))) < 6:
+        assert run.poll() is None
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    left = {name: inode for name, inode in files(cache).items() if not name.startswith(".")}
+    assert 6 <= len(left) < 200
+    assert same(batches(SHORT, cache), from_memory)
+    assert left.items() <= files(cache).items()  # what it had rendered was not rendered again
+
+
+def test_a_limit_of_nearly_nothing_is_refused(tmp_path):
+    with pytest.raises(UserError, match="TFRGAN_CACHE_GIB") as refused:
+        LessonSet(SHORT, progress=False, cache=Cache(tmp_path, 1e-6))
+    assert str(tmp_path) in str(refused.value) and list(tmp_path.iterdir()) == []
+
+
+def test_another_set_makes_room_and_its_songs_may_come_back(tmp_path, from_memory):
+    cache = Cache(tmp_path)
+    batches(SHORT, cache)
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+    cache.limit = int(1.6 * size)
+    other = replace(SHORT, seed=1)
+    one = batches(other, cache)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= cache.limit
+    before = files(cache)
+    assert same(batches(other, cache), one) and files(cache) == before  # the last set is whole
+    assert same(batches(SHORT, cache), from_memory)
+
+
+def test_a_song_that_another_run_throws_out_is_rendered_once_more(tmp_path, from_memory, monkeypatch):
+    monkeypatch.setattr(Cache, "get", lambda *_: None)
+    assert same(batches(SHORT, Cache(tmp_path)), from_memory)
+
+
+def test_the_bar_says_how_much_and_where_and_begins_with_what_is_there(tmp_path, capsys):
+    cache = Cache(tmp_path)
+    LessonSet(replace(SHORT, songs=6), progress=True, cache=cache)
+    said = capsys.readouterr().err
+    assert "0/6" in said and "GiB in " + str(tmp_path) in said and "6/6" in said
+    LessonSet(SHORT, progress=True, cache=cache)
+    said = capsys.readouterr().err
+    assert "6/8" in said and "8/8" in said and "0/8" not in said
+    LessonSet(SHORT, progress=True, cache=cache)
+    assert "rendering" not in capsys.readouterr().err
+    LessonSet(replace(SHORT, songs=2), progress=True, cache=Cache(limit_gib=0))
+    assert "GiB in memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"seconds": 1.5}, {"mixes": 2}, {"seed": 1}])
+def test_other_songs_have_other_keys(tmp_path, change):
+    cache = Cache(tmp_path)
+    one = replace(SHORT, songs=1)
+    LessonSet(one, progress=False, cache=cache)
+    LessonSet(replace(one, **change), progress=False, cache=cache)
+    assert len(files(cache)) == 2
+    LessonSet(replace(one, steps=99, batch=1, learning_rate=1.0), progress=False, cache=cache)
+    assert len(files(cache)) == 2
+
+
+def test_code_that_has_changed_since_the_program_began_is_an_error(tmp_path, monkeypatch):
+    """The cores read the package's files anew; what they would render is not what this program's code would."""
+    monkeypatch.setattr(data, "MADE_BY", ["as it was before the edit"])
+    with pytest.raises(UserError, match="have changed"):
+        LessonSet(SHORT, progress=False, cache=Cache(tmp_path))
+
+
+def test_keys_depend_on_all_code_that_makes_a_song(root):
+    """Every module that data.py needs is among its MAKERS, but for those that no sound depends on."""
+    found, waiting = set(), {f"{PACKAGE}.data"}
+    while waiting:
+        name = waiting.pop()
+        file = module_file(root, name)
+        if file is not None and file not in found:
+            found.add(file)
+            package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+            waiting |= imports(file.read_text(encoding="utf-8"), package)
+    parts = {file.relative_to(root / PACKAGE).parts[0] for file in found}
+    assert parts - {"__init__.py"} - set(data.MAKERS) == {"cache.py", "config.py", "errors.py", "files.py"}
+    assert all((root / PACKAGE / maker).exists() for maker in data.MAKERS)
+
+
+# the command line
+
+
+def command(*arguments, capsys):
+    """Exit code and what was said on standard error, up to where training would begin."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(command_line, "preset_called", lambda name, seed: replace(SHORT, seed=seed))
+        patch.setattr("tfrgan_lite.train.Trainer", lambda *_: sys.exit(7))
+        patch.setattr(sys, "argv", ["tfrgan_lite", "train", *map(str, arguments)])
+        command_line.main()
+    return stop.value.code, capsys.readouterr().err
+
+
+def test_the_command_line_keeps_the_songs_where_it_is_told_to(tmp_path, capsys):
+    cache = Cache(tmp_path / "songs")
+    arguments = ("--out", tmp_path / "run", "--cache", cache.folder)
+    code, said = command(*arguments, capsys=capsys)
+    assert code == 7 and len(files(cache)) == SHORT.songs and str(cache.folder) in said
+    assert [path.name for path in (tmp_path / "run").iterdir()] == []
+    cache.path("f" * 40).write_text("of another set")
+    os.truncate(next(cache.folder.glob("[0-9]*")), 99)
+    code, said = command(*arguments, capsys=capsys)
+    assert code == 7 and len(files(cache)) == SHORT.songs + 1
+    (warning,) = (line for line in said.splitlines() if "warning" in line)
+    assert warning.startswith("warning: ") and "is damaged" in warning
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--cache-gib", "0.0001"), "--cache-gib"),
+        (("--cache-gib", "nan"), "--cache-gib"),
+        (("--cache", "file"), "file"),
+        (("--cache", "file/songs"), "file/songs"),
+    ],
+)
+def test_a_cache_that_cannot_be_is_said_in_one_line(tmp_path, capsys, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("precious")
+    code, said = command("--out", "run", "--cache", tmp_path / "songs", *options, capsys=capsys)
+    (error,) = (line for line in said.splitlines() if "error" in line)
+    assert code == 2 and error.startswith("error: ") and words in error
+    assert Path("file").read_text() == "precious"
+
+
+# batches ahead of their step
+
+
+def loader_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_batches_are_made_before_they_are_asked_for():
+    made, second = [], threading.Event()
+
+    def make(step):
+        made.append(step)
+        if step == 2:
+            second.set()
+        return step * step
+
+    ahead = made_ahead(make, range(10))
+    assert next(ahead) == 0
+    assert second.wait(10)  # nobody has asked for it
+    time.sleep(0.05)
+    assert made == [0, 1, 2]  # and not for more than two
+    assert list(ahead) == [step * step for step in range(1, 10)]
+    assert made == list(range(10)) and not loader_threads()
+
+
+@pytest.mark.parametrize("steps", [range(0), range(5, 5), range(1), range(3, 5), range(3, 6)])
+def test_any_number_of_steps(steps):
+    assert list(made_ahead(str, steps)) == [str(step) for step in steps]
+
+
+def test_an_error_comes_with_the_step_that_it_belongs_to():
+    def make(step):
+        if step == 3:
+            raise UserError("no song")
+        return step
+
+    got = []
+    with pytest.raises(UserError, match="no song"):
+        for step in made_ahead(make, range(9)):
+            got.append(step)
+    assert got == [0, 1, 2] and not loader_threads()
+
+
+def test_closing_ends_the_thread():
+    ahead = made_ahead(lambda step: step, range(10**9))
+    assert next(ahead) == 0 and loader_threads()
+    ahead.close()
+    assert not loader_threads()
