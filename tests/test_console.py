@@ -6,7 +6,7 @@ import torch
 import torchaudio.functional as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import butter, fftconvolve, freqz, sosfilt
+from scipy.signal import butter, correlate, fftconvolve, freqz, sosfilt
 
 from tfrgan_lite.audio import true_peak_db
 from tfrgan_lite.errors import UserError
@@ -61,31 +61,43 @@ def test_pan_is_balance_on_stereo():
     assert out[1].abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("peak", ["low_peak", "high_peak"])
 @pytest.mark.parametrize("db", [-9.0, 6.0])
-def test_equaliser_at_centre_and_corner(db):
-    assert response(1000, high_peak_db=db, high_peak_hz=1000.0, high_peak_q=2.0) == pytest.approx(db, abs=0.01)
+def test_equaliser_at_centre_and_corner(db, peak):
+    bell = {f"{peak}_db": db, f"{peak}_hz": 1000.0, f"{peak}_q": 2.0}
+    assert response([20, 1000, 21000], **bell) == pytest.approx([0, db, 0], abs=0.02)
     low = response([5, 200, 15000], low_shelf_db=db, low_shelf_hz=200.0)
     assert low == pytest.approx([db, db / 2, 0], abs=0.05)
     high = response([50, 4000, 22000], high_shelf_db=db, high_shelf_hz=4000.0)
     assert high == pytest.approx([0, db / 2, db], abs=0.05)
     # The bandwidth between the points of half the gain in dB is centre / Q.
     edges = 1000 * (np.sqrt(1 + 1 / 16) + np.array([-1, 1]) / 4)
-    assert response(edges, high_peak_db=db, high_peak_hz=1000.0, high_peak_q=2.0) == pytest.approx(
-        [db / 2] * 2, abs=0.05
+    assert response(edges, **bell) == pytest.approx([db / 2] * 2, abs=0.05)
+
+
+def test_equaliser_at_rest_leaves_the_sound_as_it_is():
+    audio = noise(2, 3000)
+    torch.testing.assert_close(console.equalise(audio, RATE), audio, rtol=0, atol=1e-7)
+
+
+def test_equaliser_takes_frequencies_that_the_sample_rate_cannot_hold():
+    audio = noise(1, 2000)
+    high = {"high_shelf_db": -6.0, "high_peak_db": 6.0, "high_peak_hz": 9000.0}
+    out = console.equalise(audio, 8000, high_shelf_hz=12000.0, **high)
+    assert out.abs().max() < 1
+    torch.testing.assert_close(
+        out, console.equalise(audio, 8000, high_shelf_hz=3920.0, **{**high, "high_peak_hz": 3920.0})
     )
 
 
 def test_equaliser_is_torchaudios():
     audio = noise(2, 4000)
-    settings = {
-        "low_shelf_db": 5.0,
-        "low_shelf_hz": 150.0,
-        "high_peak_db": -4.0,
-        "high_peak_hz": 900.0,
-        "high_peak_q": 1.3,
-    }
-    out = console.equalise(audio, RATE, **settings, high_shelf_db=3.0, high_shelf_hz=6000.0)
+    settings = {"low_shelf_db": 5.0, "low_shelf_hz": 150.0, "high_shelf_db": 3.0, "high_shelf_hz": 6000.0}
+    peaks = {"low_peak_db": 2.5, "low_peak_hz": 350.0, "low_peak_q": 0.6}
+    peaks |= {"high_peak_db": -4.0, "high_peak_hz": 900.0, "high_peak_q": 1.3}
+    out = console.equalise(audio, RATE, **settings, **peaks)
     wanted = oracle.bass_biquad(audio.double(), RATE, 5.0, 150.0, 0.5**0.5)
+    wanted = oracle.equalizer_biquad(wanted, RATE, 350.0, 2.5, 0.6)
     wanted = oracle.equalizer_biquad(wanted, RATE, 900.0, -4.0, 1.3)
     wanted = oracle.treble_biquad(wanted, RATE, 3.0, 6000.0, 0.5**0.5)
     torch.testing.assert_close(out, wanted.float(), rtol=0, atol=1e-6)
@@ -374,6 +386,15 @@ def test_gradients_are_those_of_finite_differences(name):
     out = run(audio, *settings)
     grads = torch.autograd.grad(out.square().sum(), settings)
     assert all((grad != 0).all() for grad in grads)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_nothing_is_delayed(name):
+    """The cross-correlation of what goes in and what comes out is largest at lag 0, in each channel."""
+    audio = noise(2, 6000, level=0.3)
+    out = getattr(console, name)(audio, RATE, **EFFECTS[name])
+    for before, after in zip(audio.numpy(), out.numpy(), strict=True):
+        assert np.abs(correlate(after, before)).argmax() == 5999
 
 
 def test_gradients_of_reverb():

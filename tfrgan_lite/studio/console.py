@@ -158,7 +158,7 @@ def _approach(x: Tensor, pole: Tensor) -> Tensor:
     """
     y, step = (1 - pole) * x, 1
     while step < x.shape[-1] and pole.max() > FORGOTTEN:
-        y = torch.cat([y[..., :step], y[..., step:] + pole * y[..., :-step]], dim=-1)
+        y = torch.cat([y[..., :step], torch.addcmul(y[..., step:], pole, y[..., :-step])], dim=-1)
         pole, step = pole.square(), 2 * step
     return y
 
@@ -172,8 +172,8 @@ def _hold(x: Tensor, pole: Tensor) -> Tensor:
     b, c, step = (1 - pole) * x, x, 1
     while step < x.shape[-1] and pole.max() > FORGOTTEN:
         later = b[..., step:]
-        c = torch.cat([c[..., :step], torch.maximum(c[..., step:], later + pole * c[..., :-step])], dim=-1)
-        b = torch.cat([b[..., :step], later + pole * b[..., :-step]], dim=-1)
+        c = torch.cat([c[..., :step], torch.maximum(c[..., step:], torch.addcmul(later, pole, c[..., :-step]))], dim=-1)
+        b = torch.cat([b[..., :step], torch.addcmul(later, pole, b[..., :-step])], dim=-1)
         pole, step = pole.square(), 2 * step
     return torch.maximum(b, c)
 
