@@ -133,13 +133,9 @@ def loudness_blocks(audio: Tensor, sample_rate: int) -> Tensor:
     least -120.691. A last part of a block does not count; audio shorter than one is padded with zeros to one.
     """
     step = round(sample_rate / 10)
-    weighted = sosfilt(k_weighting(sample_rate), audio.detach().numpy(), axis=-1)
-    steps = weighted.shape[-1] // step
-    if steps < 4:
-        steps, weighted = (
-            4,
-            np.pad(weighted, [(0, 0)] * (weighted.ndim - 1) + [(0, max(0, 4 * step - audio.shape[-1]))]),
-        )
+    audio = functional.pad(audio.detach(), (0, max(0, 4 * step - audio.shape[-1])))
+    weighted = sosfilt(k_weighting(sample_rate), audio.numpy(), axis=-1)
+    steps = audio.shape[-1] // step
     weighted = weighted[..., : steps * step].reshape(*weighted.shape[:-1], steps, step)
     energy = np.einsum("...csi,...csi->...s", weighted, weighted)
     power = sum(energy[..., k : steps - 3 + k] for k in range(4)) / (4 * step)
@@ -206,10 +202,7 @@ def limiter_gain(mix: Tensor, sample_rate: int, ceiling_db: float | Tensor = -1.
     aim = ceiling * 10 ** (-0.01 / 20)  # what is between the samples moves a little with the gain
     width = 2 * int(sample_rate * window_ms / 2000) + 1
     gain = torch.ones_like(mix[0])
-    for _ in range(4):  # the second finds nothing, but for a rare sound
-        peaks = _peaks(mix * gain, above=ceiling.item())
-        if peaks.max() <= ceiling:
-            break
+    while (peaks := _peaks(mix * gain, above=ceiling.item())).max() > ceiling:  # once, but for a rare sound
         gain = gain * _mean_near(_smallest_near(aim / peaks.maximum(aim), width), width)
     return gain
 
