@@ -1,6 +1,6 @@
-"""What is played: tempo, chords, patterns and parts of a song in one of the styles.
+"""A song on paper: tempo, key, sections, chords, who plays what, and in which sections.
 
-Time is in beats (quarter notes, four to a bar), pitch in MIDI note numbers, velocity in 0..1.
+Time is in beats (quarter notes, four to a bar), pitch in MIDI note numbers, loudness in 0..1.
 """
 
 from __future__ import annotations
@@ -10,288 +10,150 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+from .notation import Chord, Part, Style, chords
+from .styles import RECIPES
+
+TRACK_COUNTS, TRACK_SHARES = np.arange(2, 9), (0.06, 0.1, 0.2, 0.26, 0.2, 0.11, 0.07)
+# How full a section is: a track that enters at that level plays from there up. And how loud it is played.
+ENERGY = {"intro": 0, "outro": 0, "verse": 1, "bridge": 1, "chorus": 2}
+LOUDNESS = {"intro": 0.72, "outro": 0.7, "verse": 0.82, "bridge": 0.85, "chorus": 1.0}
+LONG_FORM = ("verse", "chorus", "verse", "chorus", "bridge", "chorus")
+# Shares of tracks that enter in the intro, the verse, the chorus, by role; other roles as "other".
+ENTRIES = {"drums": (0.3, 0.6, 0.1), "bass": (0.3, 0.6, 0.1), "voice": (0.1, 0.7, 0.2), "lead": (0.1, 0.6, 0.3)}
+ENTRIES["other"] = (0.25, 0.4, 0.35)
+CARRIES = ("comp", "hold", "strum", "arpeggio", "broken", "power", "walk")  # parts that can stand alone
 
 
-class Note(NamedTuple):
-    """One note: start and length in beats, MIDI pitch, velocity 0..1."""
+class Section(NamedTuple):
+    """A stretch of the song: intro, verse, chorus, bridge or outro, from `start` to `end` in beats."""
 
+    name: str
     start: float
-    length: float
-    pitch: int
-    velocity: float
+    end: float
 
 
-@dataclass(frozen=True)
-class Style:
-    """The recipe of a style.
+class Track(NamedTuple):
+    """What a track plays on which instrument, and the numbers of the sections in which it does."""
 
-    Progressions are (semitones above the key, "M" or "m") per chord; a drum pattern has 16 steps a bar, `x` loud, `o`
-    soft; tracks are (name, role, instruments to choose from), of which up to two optional ones join.
-    """
-
-    tempo: tuple[float, float]
-    scale: tuple[int, ...]
-    progressions: tuple[tuple[tuple[int, str], ...], ...]
-    chord_beats: int
-    kit: tuple[dict[str, str], ...]
-    bass: tuple[tuple[tuple[float, float, int], ...], ...]  # (beat in the bar, length, semitones above the root)
-    tracks: tuple[tuple[str, str, tuple[str, ...]], ...]
-    optional: tuple[tuple[str, str, tuple[str, ...]], ...]
-    melody: tuple[tuple[float, ...], ...]  # note lengths of one bar; negative = rest
+    part: Part
+    instrument: str
+    sections: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One song's plan: bars, the chord of each chord slot, and for every track the bars in which it plays."""
+    """One song's plan.
+
+    tempo in beats a minute; swing: where the second of two eighths lies in its beat; key: semitones above C;
+    harmony: the progression of each section's name; groove, bass, comp: (quiet, busy) as in `notation`.
+    """
 
     style: str
     tempo: float
+    swing: float
     key: int
-    bars: int
-    chords: tuple[tuple[int, str], ...]
-    kit: dict[str, str]
-    bass: tuple[tuple[float, float, int], ...]
-    tracks: tuple[tuple[str, str, str], ...]
-    plays: tuple[tuple[int, ...], ...]  # for each track, the bars in which it plays
+    beats: float
+    sections: tuple[Section, ...]
+    harmony: dict[str, str]
+    groove: tuple[str, str]
+    bass: tuple[str, str]
+    comp: tuple[str, str]
+    tracks: tuple[Track, ...]
 
+    @property
+    def recipe(self) -> Style:
+        """The style's recipe."""
+        return RECIPES[self.style]
 
-_I, _ii, _iii, _IV, _V, _vi = (0, "M"), (2, "m"), (4, "m"), (5, "M"), (7, "M"), (9, "m")
-_i, _III, _iv, _v, _VI, _VII = (0, "m"), (3, "M"), (5, "m"), (7, "m"), (8, "M"), (10, "M")
-_EIGHTHS = tuple((k / 2, 0.45, 0) for k in range(8))
+    def chord(self, beat: float) -> Chord:
+        """The chord at a beat; a progression runs on through neighbouring sections that share it."""
+        here = max((k for k, section in enumerate(self.sections) if section.start <= beat), default=0)
+        progression = self.harmony[self.sections[here].name]
+        while here > 0 and self.harmony[self.sections[here - 1].name] == progression:
+            here -= 1
+        found = chords(progression)
+        return found[int((beat - self.sections[here].start) // self.recipe.chord_beats) % len(found)]
 
-SCORES = {
-    "pop": Style(
-        tempo=(96, 124),
-        scale=MAJOR,
-        progressions=((_I, _V, _vi, _IV), (_vi, _IV, _I, _V), (_I, _vi, _IV, _V), (_IV, _V, _iii, _vi)),
-        chord_beats=4,
-        kit=(
-            {"kick": "x.....x.x.......", "snare": "....x.......x...", "hat": "x.o.x.o.x.o.x.o."},
-            {"kick": "x...x...x...x...", "clap": "....x.......x...", "hat": "..x...x...x...x."},
-            {"kick": "x..x..x...x.....", "snare": "....x.......x..o", "hat": "xoxoxoxoxoxoxoxo"},
-        ),
-        bass=(
-            ((0, 1.4, 0), (1.5, 0.4, 0), (2, 1.4, 0), (3.5, 0.4, 7)),
-            ((0, 0.9, 0), (1, 0.9, 0), (2, 0.9, 0), (3, 0.45, 0), (3.5, 0.45, 12)),
-        ),
-        tracks=(
-            ("drums", "drums", ("kit",)),
-            ("bass", "bass", ("picked", "synth bass")),
-            ("keys", "keys", ("piano", "electric piano")),
-            ("voice", "voice", ("voice",)),
-        ),
-        optional=(
-            ("guitar", "guitar", ("acoustic",)),
-            ("strings", "strings", ("pad",)),
-            ("shaker", "other", ("shaker",)),
-        ),
-        melody=((0.5, 0.5, 1, 0.5, 0.5, 1), (1, 0.5, 0.5, 1.5, -0.5), (-0.5, 0.5, 0.5, 0.5, 1, 1)),
-    ),
-    "rock": Style(
-        tempo=(112, 148),
-        scale=MAJOR,
-        progressions=((_I, _VII, _IV, _I), (_I, _IV, _V, _IV), (_vi, _IV, _I, _V), (_I, _IV, _vi, _V)),
-        chord_beats=4,
-        kit=(
-            {"kick": "x.......x.x.....", "snare": "....x.......x...", "hat": "x.x.x.x.x.x.x.x."},
-            {"kick": "x.x.....x.x...x.", "snare": "....x.......x...", "open": "x...x...x...x..."},
-        ),
-        bass=(_EIGHTHS, ((0, 0.45, 0), (0.5, 0.45, 0), (1.5, 0.9, 0), (2.5, 0.45, 0), (3, 0.45, 7), (3.5, 0.45, 12))),
-        tracks=(
-            ("drums", "drums", ("kit",)),
-            ("bass", "bass", ("picked",)),
-            ("rhythm guitar", "guitar", ("crunch",)),
-            ("voice", "voice", ("voice",)),
-        ),
-        optional=(
-            ("acoustic guitar", "guitar", ("acoustic",)),
-            ("organ", "keys", ("organ",)),
-            ("lead", "lead", ("synth lead",)),
-        ),
-        melody=((0.5, 0.5, 0.5, 0.5, 1, 1), (1.5, 0.5, 1, -1), (0.5, 1, 0.5, 1, 1)),
-    ),
-    "electronic": Style(
-        tempo=(118, 132),
-        scale=MINOR,
-        progressions=((_i, _VI, _III, _VII), (_i, _III, _VII, _iv), (_i, _v, _VI, _iv)),
-        chord_beats=4,
-        kit=(
-            {
-                "kick": "x...x...x...x...",
-                "clap": "....x.......x...",
-                "open": "..x...x...x...x.",
-                "hat": "xoxoxoxoxoxoxoxo",
-            },
-            {"kick": "x...x...x...x..o", "clap": "....x.......x.o.", "hat": "..x.o.x...x.o.xo"},
-        ),
-        bass=(
-            tuple((k + 0.5, 0.4, 0) for k in range(4)),
-            tuple((k / 4, 0.22, 12 * (k % 4 == 2)) for k in range(16) if k % 4),
-        ),
-        tracks=(
-            ("drums", "drums", ("kit",)),
-            ("bass", "bass", ("synth bass",)),
-            ("synth keys", "keys", ("pluck",)),
-            ("lead", "lead", ("synth lead",)),
-        ),
-        optional=(
-            ("pad", "strings", ("pad",)),
-            ("shaker", "other", ("shaker",)),
-            ("voice", "voice", ("voice",)),
-        ),
-        melody=((0.75, 0.75, 0.5, 0.75, 0.75, 0.5), (0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 1), (1.5, 0.5, 1.5, -0.5)),
-    ),
-    "ballad": Style(
-        tempo=(62, 80),
-        scale=MAJOR,
-        progressions=((_I, _V, _vi, _IV), (_I, _iii, _IV, _V), (_vi, _IV, _I, _V), (_I, _vi, _ii, _V)),
-        chord_beats=2,
-        kit=(
-            {"kick": "x.........x.....", "snare": "....o.......o...", "hat": "o.o.o.o.o.o.o.o."},
-            {"kick": "x.......x.......", "snare": "........o.......", "hat": "o...o...o...o..."},
-        ),
-        bass=(((0, 1.9, 0), (2, 1.9, 0)), ((0, 1.4, 0), (1.5, 0.45, 0), (2, 1.9, 0))),
-        tracks=(
-            ("drums", "drums", ("kit",)),
-            ("bass", "bass", ("picked",)),
-            ("piano", "keys", ("piano", "electric piano")),
-            ("voice", "voice", ("voice",)),
-        ),
-        optional=(("strings", "strings", ("pad",)), ("guitar", "guitar", ("acoustic",))),
-        melody=((1, 0.5, 0.5, 2), (1.5, 0.5, 1, -1), (-1, 1, 0.5, 0.5, 1)),
-    ),
-}
+    def swung(self, beat: float) -> float:
+        """Where a written beat is played: the first half of every beat is stretched, the second half shrunk."""
+        whole, rest = divmod(beat, 1.0)
+        late = 2 * self.swing * rest if rest < 0.5 else self.swing + (2 * rest - 1) * (1 - self.swing)
+        return whole + late
 
 
 def plan(style: str, seconds: float, rng: np.random.Generator) -> Score:
-    """Draw a song's tempo, key, chords, patterns, tracks (4 to 6) and the bars in which each track plays."""
-    recipe = SCORES[style]
-    tempo = float(np.round(rng.uniform(*recipe.tempo), 1))
-    bars = int(np.ceil(seconds * tempo / 240))
-    extra = sorted(rng.choice(len(recipe.optional), rng.integers(0, 3), replace=False))
-    chosen = recipe.tracks + tuple(recipe.optional[k] for k in extra)
-    tracks = tuple((name, role, str(rng.choice(kinds))) for name, role, kinds in chosen)
-    progression = recipe.progressions[rng.integers(len(recipe.progressions))]
-    slots = bars * 4 // recipe.chord_beats
-    plays = []
-    for index in range(len(tracks)):
-        active = np.ones(bars, bool)
-        if bars >= 3 and index != 2:  # the chords play from the start, so that no song begins with nothing
-            if rng.random() < (0.35 if index > 2 else 0.15):
-                active[: rng.integers(1, max(bars // 2, 2))] = False
-            if rng.random() < 0.3:
-                active[rng.integers(1, bars - 1)] = False
-        plays.append(tuple(np.flatnonzero(active).tolist()))
+    """Draw a song of 2 to 8 tracks in a style. The same generator state gives the same plan on any machine."""
+    recipe = RECIPES[style]
+    tempo = round(float(rng.uniform(*recipe.tempo)), 1)
+    beats = seconds * tempo / 60
+    sections = form(beats)
+    verse, chorus = _draw(recipe.progressions, rng)
+    bridge = _draw([pair for pair in recipe.progressions if pair[0] != verse], rng)[1]
+    parts = lineup(recipe, int(rng.choice(TRACK_COUNTS, p=TRACK_SHARES)), rng)
     return Score(
         style=style,
         tempo=tempo,
+        swing=round(float(rng.uniform(*recipe.swing)), 3),
         key=int(rng.integers(-5, 7)),
-        bars=bars,
-        chords=tuple(progression[k % len(progression)] for k in range(slots)),
-        kit=recipe.kit[rng.integers(len(recipe.kit))],
-        bass=recipe.bass[rng.integers(len(recipe.bass))],
-        tracks=tracks,
-        plays=tuple(plays),
+        beats=beats,
+        sections=sections,
+        harmony={"intro": verse, "verse": verse, "chorus": chorus, "bridge": bridge, "outro": verse},
+        groove=_draw(recipe.grooves, rng),
+        bass=_draw(recipe.bass, rng),
+        comp=_draw(recipe.comp, rng),
+        tracks=tuple(
+            Track(part, _draw(part.instruments, rng), plays)
+            for part, plays in zip(parts, arrange(parts, sections, rng), strict=True)
+        ),
     )
 
 
-def _chord(score: Score, beat: float) -> tuple[int, str]:
-    return score.chords[int(beat // SCORES[score.style].chord_beats) % len(score.chords)]
+def form(beats: float) -> tuple[Section, ...]:
+    """The sections of a song of that length.
+
+    At least half of an excerpt is its chorus, so that the last track to enter is heard. From 24 bars on there are
+    sections of eight bars, over and over, between an intro and an outro of four.
+    """
+    bars = int(beats // 4)
+    if bars < 1:
+        starts = {0.0: "chorus"}
+    elif bars < 4:
+        starts = {0.0: "intro", (2.0 if bars == 1 else bars // 2 * 4.0): "chorus"}
+    elif bars < 24:
+        intro = 1 if bars < 8 else 2 if bars < 16 else 4
+        starts = {0.0: "intro", intro * 4.0: "verse", (bars // 2 if bars < 8 else bars // 4 * 2) * 4.0: "chorus"}
+    else:
+        starts = {0.0: "intro", (bars - 4) * 4.0: "outro"}
+        starts |= {bar * 4.0: LONG_FORM[k % len(LONG_FORM)] for k, bar in enumerate(range(4, bars - 7, 8))}
+    places = sorted(starts)
+    return tuple(Section(starts[start], start, end) for start, end in zip(places, [*places[1:], beats], strict=True))
 
 
-def _voicing(score: Score, beat: float, low: int) -> list[int]:
-    """The chord's three notes, folded into the octave above `low`, from low to high."""
-    root, quality = _chord(score, beat)
-    tones = (0, 4 if quality == "M" else 3, 7)
-    return sorted(low + (score.key + root + tone - low) % 12 for tone in tones)
+def lineup(recipe: Style, tracks: int, rng: np.random.Generator) -> list[Part]:
+    """Who plays: one of the style's duos or trios, or its core and some of the extras."""
+    if tracks > 3:
+        extras = sorted(rng.choice(len(recipe.extras), tracks - len(recipe.core), replace=False))
+        return [*recipe.core, *(recipe.extras[k] for k in extras)]
+    known = {part.name: part for part in (*recipe.core, *recipe.extras)}
+    groups = [names.split(", ") for names in recipe.small]
+    return [known[name] for name in _draw([group for group in groups if len(group) == tracks], rng)]
 
 
-def drum_part(score: Score, track: int, rng: np.random.Generator) -> list[tuple[str, float, float]]:
-    """Hits (drum, beat, velocity): the kit's pattern, a crash at the start, a fill at the end of every fourth bar."""
-    instrument = score.tracks[track][2]
-    pattern = score.kit if instrument == "kit" else {"shaker": "xoxoxoxoxoxoxoxo"}
-    hits = []
-    for bar in score.plays[track]:
-        fill = instrument == "kit" and bar % 4 == 3
-        for name, steps in pattern.items():
-            for step, mark in enumerate(steps):
-                if mark != "." and not (fill and step >= 12 and name != "kick"):
-                    hits.append((name, bar * 4 + step / 4, 1.0 if mark == "x" else 0.45))
-        if fill:
-            hits += [
-                ("snare", bar * 4 + 3 + k / 4, 0.5 + 0.15 * k) for k in range(4) if k % 2 == 0 or rng.random() < 0.6
-            ]
-        if instrument == "kit" and bar % 4 == 0 and score.style != "ballad":
-            hits.append(("crash", bar * 4.0, 0.7))
-    return hits
+def arrange(parts: list[Part], sections: tuple[Section, ...], rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """The sections in which each part plays: one part plays throughout, at least one other enters later."""
+    able = [k for k, part in enumerate(parts) if part.plays in CARRIES] or [0]
+    bed = able[int(rng.integers(len(able)))]
+    levels = [int(rng.choice(3, p=ENTRIES.get(part.role, ENTRIES["other"]))) for part in parts]
+    levels[bed] = 0
+    if not any(levels):
+        levels[-1 if bed != len(parts) - 1 else 0] = 1
+    rests = rng.random(len(parts)) < 0.5  # drums and bass may leave the bridge to the others
+    plays = []
+    for k, (part, level) in enumerate(zip(parts, levels, strict=True)):
+        pauses = {"bridge"} if rests[k] and k != bed and part.role in ("drums", "bass") else set()
+        plays.append(tuple(i for i, s in enumerate(sections) if ENERGY[s.name] >= level and s.name not in pauses))
+    return plays
 
 
-def bass_line(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
-    """The style's pattern on the root of the chord, between E1 and D#2 (an octave up where the pattern says so)."""
-    notes = []
-    for bar in score.plays[track]:
-        for place, length, above in score.bass:
-            beat = bar * 4 + place
-            root = 28 + (score.key + _chord(score, beat)[0] - 28) % 12
-            notes.append(Note(beat, length, root + above, rng.uniform(0.8, 1.0)))
-    return notes
-
-
-def chord_part(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
-    """Chords as the instrument plays them: held, struck, strummed or broken."""
-    instrument = score.tracks[track][2]
-    low = {"acoustic": 52, "crunch": 40, "pad": 60, "organ": 55, "pluck": 60}.get(instrument, 55)
-    step = SCORES[score.style].chord_beats
-    pulse = 0.5 if rng.random() < 0.5 else 1.0
-    shape = rng.permutation(4)
-    notes = []
-    for bar in score.plays[track]:
-        for beat in np.arange(bar * 4.0, bar * 4 + 4, step):
-            tones = _voicing(score, beat, low)
-            if instrument == "crunch":  # power chord: root, fifth, octave, in eighths
-                root = low + (score.key + _chord(score, beat)[0] - low) % 12
-                for k in range(step * 2):
-                    tight = 0.9 if k % 2 == 0 else 0.6
-                    notes += [Note(beat + k / 2, 0.42, root + up, tight) for up in (0, 7, 12)]
-            elif instrument in ("pad", "organ"):
-                notes += [Note(beat, step, tone, 0.9) for tone in (tones[0] - 12, *tones)]
-            elif instrument == "pluck":  # an arpeggio in sixteenths
-                for k in range(step * 4):
-                    tone = (*tones, tones[0] + 12)[shape[k % 4]]
-                    notes.append(Note(beat + k / 4, 0.25, tone, 1.0 if k % 4 == 0 else 0.7))
-            elif instrument == "acoustic":  # strummed: strings 12 ms apart, down then up
-                for k in np.arange(0, step, pulse):
-                    strings = (tones[0], tones[1], tones[2], tones[0] + 12)
-                    order = strings if (k / pulse) % 2 == 0 else strings[::-1]
-                    notes += [
-                        Note(beat + k + 0.02 * n, pulse * 1.2, tone, 0.9 - 0.1 * (k % 1 > 0))
-                        for n, tone in enumerate(order)
-                    ]
-            elif score.style == "ballad":  # a broken chord over a held low root
-                notes.append(Note(beat, step, tones[0] - 12, 0.8))
-                notes += [Note(beat + k / 2, 1.0, tones[k % 3], 0.6 + 0.2 * (k == 0)) for k in range(step * 2)]
-            else:
-                for k in np.arange(0, step, 2 * pulse):
-                    notes += [Note(beat + k, 1.8 * pulse, tone, 0.9) for tone in (tones[0] - 12, *tones)]
-    return notes
-
-
-def melody(score: Score, track: int, rng: np.random.Generator) -> list[Note]:
-    """A line that walks the scale, meets the chord on strong beats and breathes at the end of every second bar."""
-    recipe = SCORES[score.style]
-    low, high = (57, 74) if score.tracks[track][1] == "voice" else (62, 81)
-    ladder = [pitch for pitch in range(low, high) if (pitch - score.key) % 12 in recipe.scale]
-    place, notes = len(ladder) // 2, []
-    for bar in score.plays[track]:
-        beat = bar * 4.0
-        for length in recipe.melody[rng.integers(len(recipe.melody))]:
-            rests = length < 0 or (bar % 2 == 1 and beat >= bar * 4 + 3)
-            if not rests:
-                place = int(np.clip(place + rng.choice([-2, -1, -1, 0, 1, 1, 2]), 0, len(ladder) - 1))
-                if beat % 2 == 0:  # strong beat: the nearest note of the chord
-                    chord = {pitch % 12 for pitch in _voicing(score, beat, low)}
-                    place = min(range(len(ladder)), key=lambda k: (ladder[k] % 12 not in chord, abs(k - place), k))
-                notes.append(Note(beat, length * 0.92, ladder[place], rng.uniform(0.75, 1.0)))
-            beat += abs(length)
-    return notes
+def _draw(choices, rng: np.random.Generator):
+    return choices[int(rng.integers(len(choices)))]
