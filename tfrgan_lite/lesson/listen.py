@@ -122,8 +122,9 @@ def _mp3(audio: Tensor, rate: int) -> bytes:
 
 def _note(match_loudness: bool, common: float) -> str:
     notes = ["Brought to the same loudness (BS.1770): compare the sound, not the level."] if match_loudness else []
-    if common < 1 and not match_loudness:
-        notes.append(f"All turned down by {-20 * np.log10(common):.1f} dB, so that none clips.")
+    turned_down_db = round(-20 * np.log10(common), 1)
+    if turned_down_db > 0 and not match_loudness:
+        notes.append(f"All turned down by {turned_down_db} dB, so that none clips.")
     return " ".join(notes)
 
 
