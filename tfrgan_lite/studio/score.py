@@ -45,7 +45,8 @@ class Score:
     """One song's plan.
 
     tempo in beats a minute; swing: where the second of two eighths lies in its beat; key: semitones above C;
-    harmony: the progression of each section's name; groove, bass, comp: (quiet, busy) as in `notation`.
+    harmony: the progression of each section's name; chart: the chord of every beat; groove, bass, comp: (quiet, busy)
+    as in `notation`.
     """
 
     style: str
@@ -55,6 +56,7 @@ class Score:
     beats: float
     sections: tuple[Section, ...]
     harmony: dict[str, str]
+    chart: tuple[Chord, ...]
     groove: tuple[str, str]
     bass: tuple[str, str]
     comp: tuple[str, str]
@@ -66,13 +68,8 @@ class Score:
         return RECIPES[self.style]
 
     def chord(self, beat: float) -> Chord:
-        """The chord at a beat; a progression runs on through neighbouring sections that share it."""
-        here = max((k for k, section in enumerate(self.sections) if section.start <= beat), default=0)
-        progression = self.harmony[self.sections[here].name]
-        while here > 0 and self.harmony[self.sections[here - 1].name] == progression:
-            here -= 1
-        found = chords(progression)
-        return found[int((beat - self.sections[here].start) // self.recipe.chord_beats) % len(found)]
+        """The chord that sounds at a beat."""
+        return self.chart[int(beat)]
 
     def swung(self, beat: float) -> float:
         """Where a written beat is played: the first half of every beat is stretched, the second half shrunk."""
@@ -89,6 +86,7 @@ def plan(style: str, seconds: float, rng: np.random.Generator) -> Score:
     sections = form(beats)
     verse, chorus = _draw(recipe.progressions, rng)
     bridge = _draw([pair for pair in recipe.progressions if pair[0] != verse], rng)[1]
+    harmony = {"intro": verse, "verse": verse, "chorus": chorus, "bridge": bridge, "outro": verse}
     parts = lineup(recipe, int(rng.choice(TRACK_COUNTS, p=TRACK_SHARES)), rng)
     return Score(
         style=style,
@@ -97,7 +95,8 @@ def plan(style: str, seconds: float, rng: np.random.Generator) -> Score:
         key=int(rng.integers(-5, 7)),
         beats=beats,
         sections=sections,
-        harmony={"intro": verse, "verse": verse, "chorus": chorus, "bridge": bridge, "outro": verse},
+        harmony=harmony,
+        chart=chart(sections, harmony, recipe.chord_beats),
         groove=_draw(recipe.grooves, rng),
         bass=_draw(recipe.bass, rng),
         comp=_draw(recipe.comp, rng),
@@ -127,6 +126,22 @@ def form(beats: float) -> tuple[Section, ...]:
         starts |= {bar * 4.0: LONG_FORM[k % len(LONG_FORM)] for k, bar in enumerate(range(4, bars - 7, 8))}
     places = sorted(starts)
     return tuple(Section(starts[start], start, end) for start, end in zip(places, [*places[1:], beats], strict=True))
+
+
+def chart(sections: tuple[Section, ...], harmony: dict[str, str], chord_beats: int) -> tuple[Chord, ...]:
+    """The chord of every beat, and of a bar and more beyond the end, into which a bass may lead.
+
+    A progression runs on through neighbouring sections that share it.
+    """
+    written, begins, last = [], 0, None
+    for section in sections:
+        progression = chords(harmony[section.name])
+        if progression != last:
+            begins, last = len(written), progression
+        ends = int(np.ceil(section.end)) + (8 if section is sections[-1] else 0)
+        for beat in range(len(written), ends):
+            written.append(progression[(beat - begins) // chord_beats % len(progression)])
+    return tuple(written)
 
 
 def lineup(recipe: Style, tracks: int, rng: np.random.Generator) -> list[Part]:
