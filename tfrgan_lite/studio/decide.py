@@ -24,7 +24,8 @@ from .taste import (
     Taste,
 )
 
-LOW_HZ, BOX_HZ, HIGH_HZ, VOCAL_HZ = (40, 600), (150, 800), (600, 8000), (900, 5000)
+LOW_HZ, BOX_HZ, HIGH_HZ, VOCAL_HZ = (40, 500), (150, 800), (500, 8000), (900, 5000)
+BACKING_NAMES = ("back", "choir", "harmon", "bv", "double")
 NEUTRAL = {  # settings of a silent track, where they are not 0
     "low_shelf_hz": 150.0,
     "low_peak_hz": 300.0,
@@ -39,21 +40,25 @@ NEUTRAL = {  # settings of a silent track, where they are not 0
 }
 
 
-def decide(heard: Heard, roles: tuple[str, ...], style: int, tempo: float | None, taste: Taste) -> dict[str, Tensor]:
-    """All settings but the gain, each a tensor (tracks,). `tempo` None: the style's usual one."""
+def decide(
+    heard: Heard, roles: tuple[str, ...], style: int, tempo: float | None, taste: Taste, focus: int | None
+) -> dict[str, Tensor]:
+    """All settings but the gain, each a tensor (tracks,).
+
+    `tempo` in beats a minute, None for the style's usual one; `focus` is `focus_of`'s.
+    """
     beat_ms, tempo_ratio = 60000 / (tempo or TEMPO[style]), (tempo or TEMPO[style]) / TEMPO[style]
-    focus = focus_of(heard, roles)
     tilt = heard.tilt_db - torch.tensor([TILT_DB.get(role, torch.nan) for role in roles]) - BRIGHTNESS_DB[style]
-    tilt = tilt.nan_to_num(nan=0.0)
+    correction = 7 * torch.tanh(tilt.nan_to_num(nan=0.0) / 20)
     # Peaky tracks are compressed more, and their transients are let through for longer.
     ratio = 1.2 + 0.16 * (heard.crest_db - 3) * (1 + 0.3 * taste.tight)
     threshold = heard.peak_db - (0.7 + 0.1 * taste.tight) * heard.crest_db
     release = torch.tensor([RELEASE_BEATS.get(role, 0.35) for role in roles]) * beat_ms
     settings = {
-        "low_shelf_db": (0.4 * tilt).clamp(-8, 8) - 0.5 * taste.bright_db,
-        "low_shelf_hz": (heard.centroid_hz / 3).clamp(80, 350),
-        "high_shelf_db": (-0.4 * tilt).clamp(-8, 8) + taste.bright_db,
-        "high_shelf_hz": (heard.centroid_hz * 4).clamp(1500, 6000),
+        "low_shelf_db": correction - 0.5 * taste.bright_db,
+        "low_shelf_hz": 80 * (heard.centroid_hz / 80) ** 0.4,
+        "high_shelf_db": -correction + taste.bright_db,
+        "high_shelf_hz": 1500 * (heard.centroid_hz / 100) ** 0.35,
         **_carve(heard, roles, style, focus),
         "threshold_db": threshold,
         "ratio": ratio,
@@ -84,9 +89,8 @@ def room(heard: Heard, style: int, tempo: float | None, taste: Taste) -> dict:
     }
 
 
-def levels(heard: Heard, roles: tuple[str, ...], style: int) -> Tensor:
+def levels(heard: Heard, roles: tuple[str, ...], style: int, focus: int | None) -> Tensor:
     """Target loudness of each track against the others, in LU, before taste."""
-    focus = focus_of(heard, roles)
     backing = torch.tensor([role not in CENTRE_ROLES for role in roles]) & heard.audible
     if focus is not None:
         backing[focus] = False
@@ -100,12 +104,16 @@ def levels(heard: Heard, roles: tuple[str, ...], style: int) -> Tensor:
     return target - 0.1 * (heard.crest_db - 12)  # what sticks out is heard anyway
 
 
-def focus_of(heard: Heard, roles: tuple[str, ...]) -> int | None:
-    """The track that the others make room for: the loudest audible voice, else the loudest lead, else none."""
+def focus_of(heard: Heard, roles: tuple[str, ...], names: tuple[str, ...] = ()) -> int | None:
+    """The track that the others make room for: an audible voice, else a lead, else None.
+
+    Of several, one whose name does not say that it backs another, and of those the one recorded loudest.
+    """
+    backs = [any(word in name.lower() for word in BACKING_NAMES) for name in names or roles]
     for role in ("voice", "lead"):
         tracks = [k for k, name in enumerate(roles) if name == role and heard.audible[k]]
         if tracks:
-            return max(tracks, key=lambda k: float(heard.level_db[k]))
+            return max(tracks, key=lambda k: (not backs[k], float(heard.level_db[k])))
     return None
 
 
@@ -124,29 +132,31 @@ def _above(roles: tuple[str, ...], order: tuple[str, ...], focus: int | None) ->
 
 
 def _carve(heard: Heard, roles: tuple[str, ...], style: int, focus: int | None) -> dict[str, Tensor]:
-    """Both peak filters. A track gives way where it covers the tracks above it, the more the more it covers them.
+    """Both peak filters. A track gives way to the one above it with which it shares most, the more the more they share.
 
     Who has nobody above in the low end cuts its own boxiness there; who has nobody above in the presence range is
-    lifted, the more the more the others cover it.
+    lifted, the more the more another track shares of it.
     """
-    spectra = (heard.power * 10 ** (levels(heard, roles, style) / 10)[:, None]).sqrt() * heard.audible[:, None]
+    bands = heard.bands * heard.audible[:, None]
+    both = torch.minimum(bands[:, None], bands) * (1 - torch.eye(len(roles)))[..., None]  # (tracks, tracks, bands)
+    weight = torch.ones(len(roles))
     settings = {}
     for name, range_hz, order in (("low_peak", LOW_HZ, LOW_END[style]), ("high_peak", HIGH_HZ, PRESENCE[style])):
-        inside = _inside(range_hz)
-        above = _above(roles, order, focus)
-        rivals = (spectra * inside * above[..., None]).amax(1)  # the loudest of those above, band by band
-        shared = torch.minimum(spectra, rivals)
-        db = -0.5 - 6 * _ratio(shared.sum(1), rivals.sum(1))
-        hz, q = _place((spectra * rivals).sqrt())  # most where both are strong
-        alone = rivals.sum(1) == 0
+        shared = both * _inside(range_hz)
+        if name == "high_peak" and focus is not None:
+            weight[focus] = 2.0  # who sings comes first
+        above = _above(roles, order, focus) & heard.audible
+        amount, rival = (shared.sum(-1) * weight * above).max(1)
+        db = -0.5 - 8 * torch.tanh(amount)
+        hz, q = _place(shared[torch.arange(len(roles)), rival])
         if name == "low_peak":
-            hump = _hump_db(spectra) * _inside(BOX_HZ)
+            hump = _hump_db(bands) * _inside(BOX_HZ)
             own_hz, own_q = _place(hump)
             own_db = -0.5 - 0.25 * hump.amax(1).clamp_max(12)
         else:
-            others = (spectra * ~torch.eye(len(roles), dtype=torch.bool)[..., None]).amax(1) * inside
-            own_hz, own_q = _place(spectra * _inside(VOCAL_HZ))
-            own_db = 0.5 + 3 * _ratio(torch.minimum(spectra, others).sum(1), (spectra * inside).sum(1))
+            own_hz, own_q = _place(bands * _inside(VOCAL_HZ))
+            own_db = 0.5 + 4 * torch.tanh(shared.sum(-1).amax(1))
+        alone = ~above.any(1)
         settings[f"{name}_db"] = torch.where(alone, own_db, db)
         settings[f"{name}_hz"] = torch.where(alone, own_hz, hz)
         settings[f"{name}_q"] = torch.where(alone, own_q, q)
@@ -157,10 +167,6 @@ def _inside(range_hz: tuple[float, float]) -> Tensor:
     return torch.from_numpy((range_hz[0] <= BAND_HZ) & (range_hz[1] > BAND_HZ))
 
 
-def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return part / whole.clamp_min(1e-12)
-
-
 def _place(weights: Tensor) -> tuple[Tensor, Tensor]:
     """Centre in Hz and quality of a filter on what weighs most in (tracks, bands): narrow where that is narrow."""
     octave = torch.from_numpy(np.log2(BAND_HZ)).float()
@@ -168,7 +174,7 @@ def _place(weights: Tensor) -> tuple[Tensor, Tensor]:
     share = share / share.sum(1, keepdim=True)
     centre = share @ octave
     spread = (share * (octave - centre[:, None]).square()).sum(1).sqrt()
-    return 2**centre, (1 / (2 * spread).clamp_min(1e-3)).clamp(0.6, 2.5)
+    return 2**centre, (1 / (2 * spread).clamp_min(1e-3)).clamp(0.4, 2.5)
 
 
 def _hump_db(spectra: Tensor) -> Tensor:

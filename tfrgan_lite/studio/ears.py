@@ -55,9 +55,11 @@ class Heard:
         bands = self.bands
         return torch.minimum(bands[:, None], bands).sum(-1)
 
-    def overlap(self, one: int, other: int) -> Tensor:
-        """One element of `overlaps`."""
-        return self.overlaps[one, other]
+    def overlap(self, one: int, other: int, low_hz: float = 0.0, high_hz: float = np.inf) -> Tensor:
+        """One element of `overlaps`, or the part of it that lies between two frequencies."""
+        inside = torch.from_numpy((BAND_HZ >= low_hz) & (BAND_HZ < high_hz))
+        bands = self.bands[[one, other]]
+        return torch.minimum(bands[0], bands[1])[inside].sum()
 
 
 Groups = list[tuple[Tensor, Tensor]]
@@ -68,10 +70,10 @@ def by_width(stems: Tensor) -> Groups:
 
     Returns (indices (n,), audio (n, 1 or 2, samples)) for each kind that occurs: a mono track is computed once.
     """
-    mono = (stems[:, 0] == stems[:, -1]).all(-1)
-    return [
-        (which.nonzero()[:, 0], stems[which, :channels]) for which, channels in ((mono, 1), (~mono, 2)) if which.any()
-    ]
+    mono = torch.tensor([torch.equal(stem[0], stem[-1]) for stem in stems])
+    if mono.all() or not mono.any():  # the usual selection would copy
+        return [(torch.arange(len(stems)), stems[:, : 1 if mono.all() else 2])]
+    return [(which.nonzero()[:, 0], stems[which, :channels]) for which, channels in ((mono, 1), (~mono, 2))]
 
 
 @lru_cache(maxsize=8)
@@ -91,17 +93,17 @@ def _frames(track: Tensor, size: int, window: np.ndarray | None = None) -> np.nd
 
     A frame adds up to the mean square of its two channels together, as BS.1770 sums them; a mono track counts twice.
     """
-    samples = track.shape[-1]
-    power = 0
+    samples, power = track.shape[-1], 0
+    energy = size if window is None else np.square(window).sum()
+    scale = np.sqrt(2 / len(track) * 2 / (size * energy), dtype=np.float32)
     for channel in track.numpy():
         frames = np.zeros((max(-(-samples // size), 1), size), np.float32)
-        frames.reshape(-1)[:samples] = channel
+        np.multiply(channel, scale, out=frames.reshape(-1)[:samples])
         if window is not None:
             frames *= window
         spectrum = rfft(frames, axis=-1, overwrite_x=True)
-        power = power + spectrum.real**2 + spectrum.imag**2
-    energy = size if window is None else np.square(window).sum()
-    return power * np.float32(2 / len(track) * 2 / (size * energy))
+        power = power + (spectrum.real**2 + spectrum.imag**2)
+    return power
 
 
 def _to_lufs(power: Tensor) -> Tensor:

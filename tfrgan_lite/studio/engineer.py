@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from scipy.signal import sosfilt
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, max_pool1d, pad
+from torch.nn.functional import avg_pool1d, max_pool1d
 
 from ..audio import amplitude, decibels, k_weighting, limiter_gain
 from ..errors import UserError
 from ..labels import style_index
 from . import console as desk
-from .decide import decide, levels, room
+from .decide import decide, focus_of, levels, room
 from .ears import Groups, by_width, gated, level, listen
 from .taste import LOUDNESS_LUFS, draw
 
@@ -52,7 +52,8 @@ class Engineered:
 
 
 def engineer(song, seed: int) -> Engineered:
-    """Mix a song: any object with `stems` (tracks, 2, samples), `roles`, `style`, `sample_rate` and `tempo`.
+    """Mix a song: any object with `stems` (tracks, 2, samples), `roles`, `names` (or ()), `style`, `sample_rate` and
+    `tempo` (or None).
 
     The same song and seed give the same mix, and the order of tracks does not matter. A silent track stays silent. The
     mix lands on the style's loudness (`taste.LOUDNESS_LUFS`), and its true peak stays below -1 dBTP: a limiter sees to
@@ -64,10 +65,12 @@ def engineer(song, seed: int) -> Engineered:
     rate, taste = song.sample_rate, draw(seed, style)
     groups = by_width(song.stems)
     heard = listen(groups, rate)
-    settings = decide(heard, song.roles, style, song.tempo, taste)
+    focus = focus_of(heard, song.roles, song.names)
+    settings = decide(heard, song.roles, style, song.tempo, taste, focus)
     inserted = _inserts(groups, rate, settings)
     # The fader is set last and by ear: on what equaliser and compressor have left.
-    wanted = FADER_LUFS + levels(heard, song.roles, style) + torch.tensor([taste.level_db[r] for r in song.roles])
+    leaning = torch.tensor([taste.level_db[role] for role in song.roles])
+    wanted = FADER_LUFS + levels(heard, song.roles, style, focus) + leaning
     settings["gain_db"] = torch.where(heard.audible, (wanted - level(inserted, rate)).clamp(-40, 40), 0.0)
     strips = Strips(inserted, rate, settings, room(heard, style, song.tempo, taste))
     mix = strips.mix()
@@ -156,9 +159,9 @@ def _gain_to(target: float, mix: Tensor, rate: int) -> float:
     """
     step, width = max(round(rate / 1000), 1), 2 * int(WINDOW_MS / 2) + 1
     count = max(mix.shape[-1] // step, 400)
-    weighted = torch.from_numpy(sosfilt(k_weighting(rate).astype(np.float32), mix.numpy()))
-    power = _by_step(weighted, step, count).square_().sum((0, 2))[None] / step
-    peak = _by_step(mix, step, count).abs_().amax((0, 2))[None].clamp_min(1e-9)
+    weighted = _by_step(sosfilt(k_weighting(rate), mix.numpy()), step, count)
+    power = torch.from_numpy(np.einsum("csi,csi->s", weighted, weighted) / step).float()[None]
+    peak = torch.from_numpy(np.abs(_by_step(mix.numpy(), step, count)).max((0, 2)))[None].clamp_min(1e-9)
     ceiling, gain = 10 ** (CEILING_DB / 20), torch.ones(())
     most = ceiling * 10 ** (MOST_LIMITING_DB / 20) / peak.max()
     for _ in range(8):
@@ -170,7 +173,8 @@ def _gain_to(target: float, mix: Tensor, rate: int) -> float:
     return float(decibels(gain))
 
 
-def _by_step(audio: Tensor, step: int, count: int) -> Tensor:
+def _by_step(audio: np.ndarray, step: int, count: int) -> np.ndarray:
     """Cut audio (channels, samples) into (channels, count, step), padded with zeros where it is shorter."""
-    audio = pad(audio, (0, max(count * step - audio.shape[-1], 0)))
+    short = max(count * step - audio.shape[-1], 0)
+    audio = np.pad(audio, ((0, 0), (0, short))) if short else audio
     return audio[:, : count * step].reshape(len(audio), count, step)

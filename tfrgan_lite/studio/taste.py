@@ -56,13 +56,13 @@ PRESENCE = (
 )
 # One number for each role.
 TILT_DB = {  # 2 to 10 kHz against 80 to 500 Hz, well recorded; nobody knows what "other" should sound like
-    "drums": -8.0,
-    "bass": -30.0,
-    "guitar": -12.0,
-    "keys": -19.0,
-    "strings": -14.0,
-    "lead": -5.0,
-    "voice": -10.0,
+    "drums": -10.0,
+    "bass": -38.0,
+    "guitar": -3.0,
+    "keys": -18.0,
+    "strings": -12.0,
+    "lead": -3.0,
+    "voice": -26.0,
 }
 RELEASE_BEATS = {"drums": 0.16, "bass": 0.3, "voice": 0.22, "lead": 0.25}  # else 0.35
 DECAY_OF_KIND = {"room": 0.65, "plate": 1.0, "hall": 1.45}
