@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 from ..audio import loudness
 from ..errors import UserError
 from ..labels import STYLES
-from .decide import focus_of
-from .ears import by_width, listen
+from .decide import HIGH_HZ, focus_of
+from .ears import BAND_HZ, Heard, by_width, listen
 from .engineer import engineer
 from .song import song
 
@@ -22,14 +22,20 @@ from .song import song
 class Surveyed:
     """One mixed song without its sound.
 
-    style; tempo in beats a minute; lufs: integrated loudness of the mix; bands: the mix's amplitude in the 24 bands of
-    `ears.BAND_EDGES_HZ`, (24,), adding up to 1; room: the engineer's, as `Engineered.room`; tracks: for each audible
-    track the engineer's settings, as `Engineered.console`, and what was heard on the dry stem: role, crest_db, density
-    (0 to 1), and overlap (0 to 1) with the voice, or with the lead where nobody sings, or None where there is neither.
+    style; tempo in beats a minute; playing: how many tracks sound at a time, on average; lufs: integrated loudness of
+    the mix; bands: the mix's amplitude in the 24 bands of `ears.BAND_HZ`, (24,), adding up to 1; room: the engineer's,
+    as `Engineered.room`; tracks: for each audible track its role, the engineer's settings for it, as
+    `Engineered.console`, and what was heard on the dry stem:
+
+    - crest_db, tilt_db and density, as `ears.Heard` has them;
+    - overlap: the largest with any other audible track, 0 to 1, None if it is alone;
+    - cover: how much of the voice's amplitude (the lead's where nobody sings) between 600 Hz and 8 kHz lies under this
+      track if both are equally loud, 0 to 1; None for the voice itself, and where there is neither.
     """
 
     style: str
     tempo: float
+    playing: float
     lufs: float
     bands: Tensor
     room: dict
@@ -54,18 +60,31 @@ def _mixed(seed: int, style: str, seconds: float) -> Surveyed:
     raw = song(seed, style, seconds)
     mixed = engineer(raw, seed)
     heard = listen(by_width(raw.stems), raw.sample_rate)
-    focus = focus_of(heard, raw.roles)
+    audible, focus = heard.audible.nonzero()[:, 0].tolist(), focus_of(heard, raw.roles)
+    measured = {name: getattr(heard, name).tolist() for name in ("crest_db", "tilt_db", "density")}
     tracks = tuple(
-        strip
+        mixed.console[k]
+        | {name: values[k] for name, values in measured.items()}
         | {
             "role": raw.roles[k],
-            "crest_db": float(heard.crest_db[k]),
-            "density": float(heard.density[k]),
-            "overlap": None if focus in (None, k) else float(heard.overlap(k, focus)),
+            "overlap": max((float(heard.overlaps[k, other]) for other in audible if other != k), default=None),
+            "cover": None if focus in (None, k) else _cover(heard, k, focus),
         }
-        for k, strip in enumerate(mixed.console)
-        if heard.audible[k]
+        for k in audible
     )
-    bands = listen(by_width(mixed.mix[None]), raw.sample_rate).bands[0]
-    lufs = float(loudness(mixed.mix, raw.sample_rate))
-    return Surveyed(style, raw.tempo, lufs, bands, mixed.room, tracks)
+    return Surveyed(
+        style=style,
+        tempo=raw.tempo,
+        playing=float(heard.density[audible].sum()),
+        lufs=float(loudness(mixed.mix, raw.sample_rate)),
+        bands=listen(by_width(mixed.mix[None]), raw.sample_rate).bands[0],
+        room=mixed.room,
+        tracks=tracks,
+    )
+
+
+def _cover(heard: Heard, track: int, focus: int) -> float:
+    """The share of one track's amplitude in the presence range that lies under another's, both at 0 LUFS."""
+    presence = torch.from_numpy((BAND_HZ >= HIGH_HZ[0]) & (BAND_HZ < HIGH_HZ[1]))
+    over, under = heard.power[[track, focus]].sqrt()[:, presence]
+    return float(torch.minimum(over, under).sum() / under.sum().clamp_min(1e-12))
