@@ -32,7 +32,8 @@ class Voice:
     """How one instrument is rendered.
 
     preset: General MIDI program; low, high: MIDI pitches of the first and the last note, `step` semitones apart;
-    seconds: the longest note; channels: 1 (the left one of a stereo sample) or 2; plucked: a filter that shuts.
+    seconds: the longest note; channels: 1 (the left one of a stereo sample) or 2; shape: one of `SHAPES`, what is done
+    to each note.
     """
 
     preset: int
@@ -41,7 +42,7 @@ class Voice:
     seconds: float
     channels: int = 1
     step: int = 4
-    plucked: bool = False
+    shape: str = ""
 
 
 BANK = {
@@ -59,22 +60,22 @@ BANK = {
     "clean guitar": Voice(27, 40, 80, 2.4),
     "jazz guitar": Voice(26, 40, 84, 2.0),
     "distorted guitar": Voice(30, 40, 68, 3.0),
-    "overdriven guitar": Voice(29, 52, 88, 2.4),
+    "overdriven guitar": Voice(29, 52, 88, 2.4, shape="vibrato"),
     "strings": Voice(48, 44, 88, 4.0, channels=2),
     "synth strings": Voice(50, 44, 84, 4.0),
     "warm pad": Voice(89, 44, 84, 4.4, channels=2),
-    "pluck": Voice(81, 48, 88, 0.8, plucked=True),
-    "saw lead": Voice(81, 56, 88, 2.2),
+    "pluck": Voice(81, 48, 88, 0.8, shape="pluck"),
+    "saw lead": Voice(81, 56, 88, 2.2, shape="vibrato"),
     "square lead": Voice(80, 56, 88, 2.2),
     "alto sax": Voice(65, 52, 80, 2.6),
     "tenor sax": Voice(66, 46, 78, 2.6),
-    "trumpet": Voice(56, 54, 84, 2.4),
-    "muted trumpet": Voice(59, 54, 84, 2.4),
+    "trumpet": Voice(56, 54, 84, 2.4, shape="vibrato"),
+    "muted trumpet": Voice(59, 54, 84, 2.4, shape="vibrato"),
     "flute": Voice(73, 60, 92, 2.6),
     "vibraphone": Voice(11, 53, 89, 2.4),
-    "oohs": Voice(53, 48, 80, 3.2),
+    "oohs": Voice(53, 48, 80, 3.2, shape="open_vowel"),
     "aahs": Voice(52, 48, 80, 4.0, channels=2),
-    "solo voice": Voice(85, 48, 80, 3.0),
+    "lead voice": Voice(52, 48, 80, 2.6),
 }
 KITS = {"standard kit": 0, "room kit": 8, "power kit": 16, "electronic kit": 24, "808 kit": 25, "jazz kit": 32}
 KITS |= {"brush kit": 40}
@@ -146,6 +147,25 @@ def pluck(audio: np.ndarray) -> np.ndarray:
     return sum(band * np.exp(-time / decay) for band, decay in bands).astype(np.float32)
 
 
+def vibrato(audio: np.ndarray) -> np.ndarray:
+    """What a player does to a held note, where the sample is stiff: 15 cents up and down, 5.3 times a second."""
+    time, turn = np.arange(audio.shape[1]) / RATE, 2 * np.pi * 5.3
+    late = np.clip((time - 0.3) / 0.4, 0, 1) * (2 ** (15 / 1200) - 1) / turn * np.sin(turn * time)
+    fine = soxr.resample(audio.T, RATE, 4 * RATE).T  # fine enough to read between samples on a straight line
+    places = (time + late) * 4 * RATE
+    return np.stack([np.interp(places, np.arange(len(channel)), channel) for channel in fine]).astype(np.float32)
+
+
+def open_vowel(audio: np.ndarray) -> np.ndarray:
+    """The upper formants of an open vowel, for voices that were recorded with their mouths all but shut."""
+    bands = ((900, 1500, 3.0), (2200, 3800, 9.0))
+    filters = ((butter(1, (low, high), "band", fs=RATE, output="sos"), gain) for low, high, gain in bands)
+    return sum((gain * sosfilt(sos, audio) for sos, gain in filters), audio).astype(np.float32)
+
+
+SHAPES = {"": lambda audio: audio, "pluck": pluck, "vibrato": vibrato, "open_vowel": open_vowel}
+
+
 def write(path: Path, notes: list[np.ndarray], levels_db: list[float] | None = None) -> list[dict]:
     """Write notes (channels, samples) one after another; where each lies: start, length in samples and level.
 
@@ -178,7 +198,7 @@ def pitched(player: Player, out: Path) -> dict:
         pitches = list(range(voice.low, voice.high + 1, voice.step))
         notes = [player.play(0, voice.preset, pitch, voice.seconds + 0.3)[: voice.channels] for pitch in pitches]
         notes = [in_tune(note, pitch) for note, pitch in zip(notes, pitches, strict=True)]
-        notes = [trim(pluck(note) if voice.plucked else note, voice.seconds) for note in notes]
+        notes = [trim(SHAPES[voice.shape](note), voice.seconds) for note in notes]
         file = name.replace(" ", "_") + ".ogg"
         index[name] = {"file": file, "notes": dict(zip(pitches, write(out / file, notes), strict=True))}
     return index

@@ -55,7 +55,7 @@ INSTRUMENTS = {
     "vibraphone": Instrument(0.3, 55, 86, 0.6),
     "oohs": Instrument(0.12, 50, 78),
     "aahs": Instrument(0.3, 50, 78),
-    "solo voice": Instrument(0.1, 50, 78),
+    "lead voice": Instrument(0.1, 50, 78),
 }
 
 

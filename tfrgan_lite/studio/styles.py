@@ -55,7 +55,7 @@ RECIPES = {
             Part("drums", "drums", "drums", ("standard kit", "room kit", "electronic kit")),
             Part("bass", "bass", "bass", ("fingered bass", "picked bass", "synth bass")),
             Part("keys", "keys", "comp", ("piano", "electric piano")),
-            Part("voice", "voice", "melody", ("solo voice", "oohs")),
+            Part("voice", "voice", "melody", ("lead voice", "oohs")),
         ),
         extras=(
             Part("acoustic guitar", "guitar", "strum", ("steel guitar",)),
@@ -107,7 +107,7 @@ RECIPES = {
             Part("drums", "drums", "drums", ("power kit", "room kit")),
             Part("bass", "bass", "bass", ("picked bass", "fingered bass")),
             Part("rhythm guitar", "guitar", "power", ("distorted guitar",)),
-            Part("voice", "voice", "melody", ("solo voice", "oohs")),
+            Part("voice", "voice", "melody", ("lead voice", "oohs")),
         ),
         extras=(
             Part("lead guitar", "lead", "counter", ("overdriven guitar",)),
@@ -166,7 +166,7 @@ RECIPES = {
         ),
         extras=(
             Part("pad", "strings", "hold", ("warm pad", "synth strings")),
-            Part("voice", "voice", "counter", ("oohs", "solo voice")),
+            Part("voice", "voice", "counter", ("oohs", "lead voice")),
             Part("keys", "keys", "comp", ("electric piano", "piano")),
             Part("bells", "other", "arpeggio", ("vibraphone",)),
             Part("guitar", "guitar", "comp", ("clean guitar",)),
@@ -210,7 +210,7 @@ RECIPES = {
             Part("drums", "drums", "drums", ("brush kit", "standard kit", "room kit")),
             Part("bass", "bass", "bass", ("fingered bass", "upright bass")),
             Part("piano", "keys", "broken", ("piano", "electric piano")),
-            Part("voice", "voice", "melody", ("solo voice", "oohs")),
+            Part("voice", "voice", "melody", ("lead voice", "oohs")),
         ),
         extras=(
             Part("strings", "strings", "hold", ("strings",)),
