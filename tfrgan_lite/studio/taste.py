@@ -20,14 +20,14 @@ LEVEL_LU = {  # loudness of a role against the others
     "other": (-9.0, -8.0, -8.0, -9.0, -9.0),
 }
 SEND_DB = {
-    "drums": (-20.0, -16.0, -24.0, -14.0, -17.0),
-    "bass": (-36.0, -36.0, -40.0, -30.0, -28.0),
-    "guitar": (-18.0, -20.0, -16.0, -14.0, -17.0),
-    "keys": (-17.0, -18.0, -14.0, -13.0, -17.0),
-    "strings": (-13.0, -13.0, -11.0, -10.0, -12.0),
-    "lead": (-15.0, -16.0, -12.0, -12.0, -14.0),
-    "voice": (-15.0, -17.0, -13.0, -11.0, -14.0),
-    "other": (-16.0, -16.0, -14.0, -14.0, -16.0),
+    "drums": (-21.0, -17.0, -25.0, -15.0, -18.0),
+    "bass": (-37.0, -37.0, -41.0, -31.0, -29.0),
+    "guitar": (-19.0, -21.0, -17.0, -15.0, -18.0),
+    "keys": (-18.0, -19.0, -15.0, -14.0, -18.0),
+    "strings": (-14.0, -14.0, -12.0, -11.0, -13.0),
+    "lead": (-16.0, -17.0, -13.0, -13.0, -15.0),
+    "voice": (-16.0, -18.0, -14.0, -12.0, -15.0),
+    "other": (-17.0, -17.0, -15.0, -15.0, -17.0),
 }
 LOUDNESS_LUFS = (-15.0, -14.5, -14.5, -16.0, -17.0)
 PAN_WIDTH = (0.55, 0.8, 0.65, 0.45, 0.6)
@@ -65,7 +65,7 @@ TILT_DB = {  # 2 to 10 kHz against 80 to 500 Hz, well recorded; nobody knows wha
     "voice": -26.0,
 }
 RELEASE_BEATS = {"drums": 0.16, "bass": 0.3, "voice": 0.22, "lead": 0.25}  # else 0.35
-DECAY_OF_KIND = {"room": 0.65, "plate": 1.0, "hall": 1.45}
+DECAY_OF_KIND = {"room": 0.7, "plate": 1.0, "hall": 1.3}
 CENTRE_ROLES = ("drums", "bass")
 
 
@@ -97,8 +97,8 @@ def draw(seed: int, style: int) -> Taste:
     odds = np.cumsum([shares[style] for shares in ROOM_SHARES.values()])
     return Taste(
         side=1.0 if rng.random() < 0.5 else -1.0,
-        bright_db=rng.uniform(-1.5, 1.5),
-        wet_db=rng.uniform(-3, 3),
+        bright_db=rng.uniform(-1.2, 1.2),
+        wet_db=rng.uniform(-2.5, 2.5),
         tight=rng.uniform(-1, 1),
         level_db={role: rng.uniform(-1, 1) for role in ROLES},
         kind=list(ROOM_SHARES)[np.searchsorted(odds, rng.random() * odds[-1])],
