@@ -84,7 +84,7 @@ def room(heard: Heard, style: int, tempo: float | None, taste: Taste) -> dict:
     return {
         "kind": taste.kind,
         "decay_s": float(np.clip(decay_s, 0.25, 4.0)),
-        "predelay_ms": float(1000 * beat_s * taste.predelay_beats),
+        "predelay_ms": float(min(1000 * beat_s * taste.predelay_beats, 100.0)),
         "seed": taste.room_seed,
     }
 
