@@ -156,7 +156,8 @@ def lineup(recipe: Style, tracks: int, rng: np.random.Generator) -> list[Part]:
 
 def arrange(parts: list[Part], sections: tuple[Section, ...], rng: np.random.Generator) -> list[tuple[int, ...]]:
     """The sections in which each part plays: one part plays throughout, at least one other enters later."""
-    able = [k for k, part in enumerate(parts) if part.plays in CARRIES] or [0]
+    able = [k for k, part in enumerate(parts) if part.plays in CARRIES]
+    able = able or [k for k, part in enumerate(parts) if part.role == "bass"] or [0]
     bed = able[int(rng.integers(len(able)))]
     levels = [int(rng.choice(3, p=ENTRIES.get(part.role, ENTRIES["other"]))) for part in parts]
     levels[bed] = 0

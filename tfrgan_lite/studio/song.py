@@ -23,7 +23,7 @@ NOMINAL_DB = -28.0  # active RMS level of a stem before its level is drawn, dBFS
 LEVEL_DB, TILT_DB = 12.0, 6.0  # half ranges of the raw level and of the raw tilt
 NOISE_DB = (-62.0, -50.0)  # of a track's noise floor, against its active RMS level
 NOISE_SAMPLES = 2**17  # of the noise that all tracks of a song read, each from a place of its own
-STEREO_SHARE = 0.3  # of the instruments that can be recorded in mono or in stereo
+STEREO_SHARE = 0.5  # of the instruments that can be recorded in mono or in stereo
 
 
 @dataclass(frozen=True)
