@@ -70,7 +70,7 @@ def decide(
         "send_db": torch.tensor([SEND_DB[role][style] for role in roles])
         + taste.wet_db
         + 3 * (0.6 - heard.density)
-        + 0.8 * (2.5 - _company(heard))
+        + 0.6 * (2.5 - _company(heard))
         - 5 * np.log2(tempo_ratio),
     }
     return {name: torch.where(heard.audible, values, NEUTRAL.get(name, 0.0)) for name, values in settings.items()}

@@ -20,19 +20,19 @@ LEVEL_LU = {  # loudness of a role against the others
     "other": (-9.0, -8.0, -8.0, -9.0, -9.0),
 }
 SEND_DB = {
-    "drums": (-21.0, -17.0, -25.0, -15.0, -18.0),
-    "bass": (-37.0, -37.0, -41.0, -31.0, -29.0),
-    "guitar": (-19.0, -21.0, -17.0, -15.0, -18.0),
-    "keys": (-18.0, -19.0, -15.0, -14.0, -18.0),
-    "strings": (-14.0, -14.0, -12.0, -11.0, -13.0),
-    "lead": (-16.0, -17.0, -13.0, -13.0, -15.0),
-    "voice": (-16.0, -18.0, -14.0, -12.0, -15.0),
-    "other": (-17.0, -17.0, -15.0, -15.0, -17.0),
+    "drums": (-21.0, -17.0, -25.0, -16.0, -18.0),
+    "bass": (-37.0, -37.0, -41.0, -32.0, -29.0),
+    "guitar": (-19.0, -21.0, -17.0, -16.0, -18.0),
+    "keys": (-18.0, -19.0, -15.0, -15.0, -18.0),
+    "strings": (-14.0, -14.0, -12.0, -12.0, -13.0),
+    "lead": (-16.0, -17.0, -13.0, -14.0, -15.0),
+    "voice": (-16.0, -18.0, -14.0, -13.0, -15.0),
+    "other": (-17.0, -17.0, -15.0, -16.0, -17.0),
 }
 LOUDNESS_LUFS = (-15.0, -14.5, -14.5, -16.0, -17.0)
 PAN_WIDTH = (0.55, 0.8, 0.65, 0.45, 0.6)
 BRIGHTNESS_DB = (1.0, 0.0, 2.0, -2.0, -1.0)
-DECAY_BEATS = (2.0, 1.8, 2.8, 2.4, 2.2)
+DECAY_BEATS = (2.0, 1.8, 2.6, 2.1, 2.2)
 TEMPO = (110.0, 125.0, 124.0, 72.0, 135.0)  # usual for the style, in beats a minute: also where a song's is unknown
 ROOM_SHARES = {  # how likely each kind of room is
     "room": (0.3, 0.6, 0.2, 0.1, 0.6),
@@ -57,12 +57,12 @@ PRESENCE = (
 # One number for each role.
 TILT_DB = {  # 2 to 10 kHz against 80 to 500 Hz, well recorded; nobody knows what "other" should sound like
     "drums": -10.0,
-    "bass": -38.0,
-    "guitar": -3.0,
-    "keys": -18.0,
+    "bass": -40.0,
+    "guitar": 0.0,
+    "keys": -16.0,
     "strings": -12.0,
-    "lead": -3.0,
-    "voice": -26.0,
+    "lead": 0.0,
+    "voice": -12.0,
 }
 RELEASE_BEATS = {"drums": 0.16, "bass": 0.3, "voice": 0.22, "lead": 0.25}  # else 0.35
 DECAY_OF_KIND = {"room": 0.7, "plate": 1.0, "hall": 1.3}
