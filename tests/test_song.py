@@ -254,6 +254,21 @@ def test_stems_are_raw():
     assert 0.1 < np.mean([wide for _, wide in stereo]) < 0.5
 
 
+def test_a_stereo_kit_has_its_kick_in_the_middle_and_cymbals_at_the_sides():
+    low, high = [], []
+    for seed in range(30):
+        one = song(seed, "rock", 4.0)
+        stem = one.stems[one.roles.index("drums")] if "drums" in one.roles else torch.zeros(2, 1)
+        if (stem[0] != stem[1]).any():
+            power = torch.fft.rfft(stem).abs().square()
+            hz = torch.fft.rfftfreq(stem.shape[1], 1 / 44100)
+            for found, band in ((low, (hz > 40) & (hz < 100)), (high, (hz > 6000) & (hz < 12000))):
+                left, right = power[:, band].sum(1).tolist()
+                found.append(10 * np.log10(left / right))
+    assert len(low) > 5
+    assert np.abs(low).max() < 1.5 and np.abs(high).max() > 1.5
+
+
 def test_players_are_loose_as_their_style_is():
     """The same note twice in the music is not twice at the same distance in the recording."""
     spread = {}

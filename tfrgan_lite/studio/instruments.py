@@ -5,7 +5,7 @@ All others sound from the bank of samples, where they have the same name.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,9 @@ RATE = bank.RATE
 DRUMS = {"kick": 36, "side": 37, "snare": 38, "clap": 39, "hat": 42, "pedal": 44, "open": 46, "low tom": 43, "tom": 45}
 DRUMS |= {"high tom": 48, "crash": 49, "ride": 51, "bell": 53, "tambourine": 54, "cowbell": 56, "slap": 62}
 DRUMS |= {"conga": 63, "low conga": 64, "maracas": 70, "claves": 75, "shaker": 82}
+# Where the drums of a kit stand that is recorded in stereo, -1 (left) to 1; the others in the middle.
+SEATS = {"hat": 0.7, "pedal": 0.7, "open": 0.7, "high tom": 0.5, "low tom": -0.7, "crash": -0.8, "ride": -0.9}
+SEATS |= {"bell": -0.9, "tambourine": 0.5, "shaker": -0.5, "maracas": -0.5, "conga": 0.4, "low conga": -0.4}
 
 
 class Instrument(NamedTuple):
@@ -64,7 +67,15 @@ def note(instrument: str, pitch: int) -> np.ndarray:
     return _club(pitch) if instrument == "club kit" else bank.note(instrument, pitch)
 
 
-@lru_cache
+@cache
+def place(instrument: str, pitch: int) -> float:
+    """Where a note lies between left (-1) and right (1): a drum in its seat, other notes from low to high."""
+    if INSTRUMENTS[instrument] is _KIT:
+        return next((seat for drum, seat in SEATS.items() if DRUMS[drum] == pitch), 0.0)
+    return min(max((pitch - 60) / 20, -1.0), 1.0)
+
+
+@cache
 def _club(key: int) -> np.ndarray:
     """The electronic kit with synthesised kick, snare, clap and hi-hats, as loud as those that they replace."""
     recorded = bank.note("electronic kit", key)

@@ -155,18 +155,20 @@ def lineup(recipe: Style, tracks: int, rng: np.random.Generator) -> list[Part]:
 
 
 def arrange(parts: list[Part], sections: tuple[Section, ...], rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """The sections in which each part plays: one part plays throughout, at least one other enters later."""
+    """The sections in which each part plays: what carries it plays throughout, at least one part enters later."""
     able = [k for k, part in enumerate(parts) if part.plays in CARRIES]
-    able = able or [k for k, part in enumerate(parts) if part.role == "bass"] or [0]
-    bed = able[int(rng.integers(len(able)))]
+    if able:
+        bed = {able[int(rng.integers(len(able)))]}
+    else:  # no chords: drums and bass together, or in a duo the first alone
+        bed = {k for k, part in enumerate(parts) if part.role in ("drums", "bass")} if len(parts) > 2 else {0}
     levels = [int(rng.choice(3, p=ENTRIES.get(part.role, ENTRIES["other"]))) for part in parts]
-    levels[bed] = 0
+    levels = [0 if k in bed else level for k, level in enumerate(levels)]
     if not any(levels):
-        levels[-1 if bed != len(parts) - 1 else 0] = 1
+        levels[max(set(range(len(parts))) - bed)] = 1
     rests = rng.random(len(parts)) < 0.5  # drums and bass may leave the bridge to the others
     plays = []
     for k, (part, level) in enumerate(zip(parts, levels, strict=True)):
-        pauses = {"bridge"} if rests[k] and k != bed and part.role in ("drums", "bass") else set()
+        pauses = {"bridge"} if rests[k] and k not in bed and part.role in ("drums", "bass") else set()
         plays.append(tuple(i for i, s in enumerate(sections) if ENERGY[s.name] >= level and s.name not in pauses))
     return plays
 

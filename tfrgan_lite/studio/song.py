@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 from ..errors import UserError
 from ..labels import STYLES, style_index
 from . import bank, parts
-from .instruments import INSTRUMENTS, note
+from .instruments import INSTRUMENTS, note, place
 from .score import Score, plan
 
 RATE = bank.RATE
@@ -105,7 +105,9 @@ def _perform(score: Score, track: int, samples: int, rng: np.random.Generator) -
             out = np.zeros((2 if stereo else len(wave), samples), np.float32)
         held = max(round(one.length * beat), 1)
         wave = wave[:, : max(min(held + len(fade), samples - start), 0)]
-        sound = wave * (one.loudness / bank.FULL_SCALE * (_sides(one.pitch, stereo) if stereo else np.float32(1)))
+        sound = wave * (
+            one.loudness / bank.FULL_SCALE * (_sides(stereo * place(name, one.pitch)) if stereo else np.float32(1))
+        )
         if sound.shape[1] > held:
             sound[:, held:] *= fade[: sound.shape[1] - held]
         out[:, start : start + sound.shape[1]] += sound
@@ -119,9 +121,9 @@ def _fade(samples: int) -> np.ndarray:
 
 
 @cache
-def _sides(pitch: int, spread: float) -> np.ndarray:
-    """Gains (2, 1) that place notes side by side: a keyboard from low to high, a kit's drums about the drummer."""
-    angle = np.pi / 4 * (1 + spread * np.clip((pitch - 60) / 20, -1, 1))
+def _sides(position: float) -> np.ndarray:
+    """Constant-power gains (2, 1) for a place between left (-1) and right (1)."""
+    angle = np.pi / 4 * (1 + position)
     return np.array([[np.cos(angle)], [np.sin(angle)]], np.float32)
 
 
