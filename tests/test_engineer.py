@@ -409,6 +409,17 @@ def test_one_track_alone(role):
     assert float(loudness(mixed.mix, 44100)) == pytest.approx(LOUDNESS_LUFS[0], abs=0.5)
 
 
+def test_the_limiter_takes_12_db_at_most():
+    """A click that cannot be as loud as its style asks is not turned up until noise and reverb are."""
+    stems = torch.zeros(1, 2, 44100)
+    stems[..., 20000] = 0.5
+    one = Song(stems, ("drums",), "pop", 44100)
+    mixed = engineer(one, 0)
+    free = replay(stems, 44100, mixed.console, mixed.room, mixed.master | {"ceiling_db": 60.0}).sum(0)
+    assert 11 < true_peak_db(free) - true_peak_db(mixed.mix) < 12.5
+    assert float(loudness(mixed.mix, 44100)) < LOUDNESS_LUFS[0] - 3
+
+
 def test_sixteen_tracks():
     stems = {f"{ROLES[k % 8]}_{k}": noise(60 + 40 * k, 400 + 600 * k, k) for k in range(16)}
     mixed = engineer(band(**stems), 0)
