@@ -33,13 +33,13 @@ class Preset:
     name: str
     architecture: Architecture = field(default_factory=Architecture)
     # data
-    songs: int = 160  # training songs
+    songs: int = 200  # training songs
     seconds: float = 10.0  # of each song
     mixes: int = 1  # engineers who mixed each training song
     held_out: int = 32  # songs for judging, from seeds that training never uses
     judges: int = 2  # engineers whose mixes of each held-out song are the measure
     # training
-    steps: int = 600
+    steps: int = 700
     batch: int = 8  # songs in a step
     loss_frames: int = 32  # frames of each window on which the spectra are rendered and compared
     learning_rate: float = 1.5e-3
@@ -63,10 +63,10 @@ PRESETS = {
     "ci": Preset(
         "ci",
         Architecture(d_model=32, encoder_layers=1, decoder_layers=1, latent=8, z=8, frames=256, fine=32),
-        songs=16,
+        songs=20,
         seconds=4.0,
         held_out=32,
-        steps=60,
+        steps=100,
         batch=4,
         loss_frames=32,
         learning_rate=4e-3,

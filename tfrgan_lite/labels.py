@@ -4,7 +4,7 @@ import re
 
 from .errors import UserError
 
-STYLES = ("pop", "rock", "electronic", "ballad")
+STYLES = ("pop", "rock", "electronic", "ballad", "jazz")
 ROLES = ("drums", "bass", "guitar", "keys", "strings", "lead", "voice", "other")
 
 # Words of file names, most telling first: "bass drum" is drums, "lead vocal" is voice, "bass guitar" is bass.

@@ -37,9 +37,7 @@ def check_01_levels(three_db: float | None, side_db: float | None, out_db: float
     if near(side_db, 6.02):
         return wrong("side_db: +6 dB is the linear law; under constant power the squares of both gains add up to 2.")
     if near(side_db, -3.01):
-        return wrong(
-            "side_db: -3 dB is the centre of a law with 0 dB at the side; this console has 0 in the centre."
-        )
+        return wrong("side_db: -3 dB is the centre of a law with 0 dB at the side; this console has 0 in the centre.")
     if not near(side_db, 3.01):
         return wrong(f"side_db: not {side_db}; put p = 1 into sqrt(2) sin(pi (1 + p) / 4), and turn it into dB.")
     if near(out_db, -9):
