@@ -13,6 +13,7 @@ import torch
 from tfrgan_lite.cache import GIB, Cache
 from tfrgan_lite.config import preset
 from tfrgan_lite.data import LessonSet, made_ahead
+from tfrgan_lite.memory import keep_freed_memory
 from tfrgan_lite.train import Trainer
 
 SONGS, STEPS, WARM, ROUNDS = 16, 6, 2, 3
@@ -32,6 +33,7 @@ def waits_and_steps(trainer: Trainer, batches: Iterator) -> tuple[list[float], l
 
 def main() -> None:
     """Print the medians of both ways and their ratio, and the cache's figures."""
+    keep_freed_memory()  # as training does
     config = replace(preset(), songs=SONGS, steps=1_000_000)
     cache = Cache()
     lessons = LessonSet(config, cache=cache)

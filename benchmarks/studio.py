@@ -11,6 +11,7 @@ from statistics import fmean
 import torch
 
 from tfrgan_lite.labels import STYLES
+from tfrgan_lite.memory import keep_freed_memory
 from tfrgan_lite.studio import engineer, song
 
 SECONDS, TRACKS, SONGS_A_STYLE, REPEATS = 10.0, 5, 2, 5
@@ -54,6 +55,7 @@ def run(seed: int, style: str, spent: Counter) -> Counter:
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every process does that renders a set
     of_five = []
     for style in STYLES:
         seeds = (n for n in itertools.count() if len(songs.compose(n, style, SECONDS)[1].tracks) == TRACKS)

@@ -7,7 +7,8 @@ from keys import PACKAGE, imports
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize", "positional", "attention"),
+    *("errors", "memory", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize", "positional"),
+    "attention",
     *("beta_vae", "transformer", "prepare", "generator", "discriminator", "losses", "data", "train", "mix"),
     *("baselines", "metrics", "evaluate", "__main__", "lesson"),
 )

@@ -24,6 +24,7 @@ from .discriminator import mid_side
 from .errors import UserError
 from .labels import STYLES, style_index
 from .mel import log_mel_of
+from .memory import keep_freed_memory
 from .prepare import hear, spectrum_to_log_mel, track_log_mel
 from .studio import Engineered, Song, engineer, song
 
@@ -75,6 +76,7 @@ def _on_all_cores(job: Callable[..., T], arguments: Iterable[tuple]) -> Iterator
 
 def _on_one_core(job: Callable[..., T], arguments: tuple) -> T:
     torch.set_num_threads(1)
+    keep_freed_memory()
     return job(*arguments)
 
 

@@ -23,6 +23,7 @@ from .files import load_tensors, make_folder, save_tensors
 from .generator import Decision, Generator, render
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import mel_to_bins
+from .memory import keep_freed_memory
 from .prepare import spectrum_to_log_mel
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -70,6 +71,7 @@ class Trainer:
 
         Raises UserError if a loss is no longer finite.
         """
+        keep_freed_memory()
         steps = self.preset.steps if steps is None else steps
         ahead = made_ahead(self.batch, range(self.step, steps))
         with (
