@@ -168,15 +168,20 @@ for _place in range(_BLOCK + 1):
 _LARGEST_GAIN = float(_FILTERS.abs().sum(0).max())  # no place is above this times the largest sample near it: 2.2
 
 
-def _peaks(audio: Tensor, above: float = 0.0) -> Tensor:
+def _peaks(audio: Tensor, above: float = 0.0, where: Tensor | None = None) -> Tensor:
     """Largest magnitude at and right before and after each sample of (..., channels, samples), over all channels:
-    (samples,). Exact for blocks that may hold a peak above `above`; others give their samples' magnitude.
+    (samples,). Exact for blocks that may hold a peak above `above`, and are in or next to a part `where` (samples,) is
+    true, if given; others give their samples' magnitude.
     """
     samples = audio.shape[-1]
     channels = functional.pad(audio.reshape(-1, samples), (_REACH, _REACH + -samples % _BLOCK))
     largest = channels.abs().amax(0)[_REACH:-_REACH]
     near = functional.max_pool1d(functional.max_pool1d(largest[None].detach(), _BLOCK), 3, stride=1, padding=1)[0]
-    loud = (near * _LARGEST_GAIN > above).nonzero()[:, 0]
+    loud = near * _LARGEST_GAIN > above
+    if where is not None:
+        touched = functional.max_pool1d(functional.pad(where[None].float(), (0, -samples % _BLOCK)), _BLOCK)
+        loud &= functional.max_pool1d(touched, 3, stride=1, padding=1)[0] > 0
+    loud = loud.nonzero()[:, 0]
     largest = largest.view(-1, _BLOCK)
     between = largest.new_zeros(len(loud), _BLOCK)
     places = _PLACES.to(audio.dtype).flatten(1)

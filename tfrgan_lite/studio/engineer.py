@@ -25,6 +25,7 @@ from .taste import LOUDNESS_LUFS, draw
 
 CEILING_DB, WINDOW_MS = -1.0, 20.0
 MOST_LIMITING_DB = 12.0
+NEAR_LU = 0.002  # when the master gain is found
 FADER_LUFS = -20.0  # where a role at 0 LU is levelled before the master gain
 
 
@@ -170,6 +171,8 @@ def _gain_to(target: float, mix: Tensor, rate: int) -> float:
         over_time = gain * avg_pool1d(smallest, width, 1, width // 2, count_include_pad=False)
         lufs, _ = gated(avg_pool1d(power * over_time.square(), 400, 100))  # the standard's blocks
         gain = torch.minimum(gain * amplitude(target - lufs), most)
+        if abs(target - lufs) < NEAR_LU:
+            break
     return float(decibels(gain))
 
 
