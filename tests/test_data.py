@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from joblib import cpu_count
 from keys import PACKAGE, imports, module_file
 from small import TINY
 
@@ -238,6 +240,22 @@ def test_keys_depend_on_all_code_that_makes_a_song(root):
     no_sound = {"cache.py", "config.py", "errors.py", "files.py", "memory.py"}
     assert parts - {"__init__.py"} - set(data.MAKERS) == no_sound
     assert all((root / PACKAGE / maker).exists() for maker in data.MAKERS)
+
+
+def keep_much(number):
+    """A job that leaves its worker 400 MB larger than it was after its first one, and takes as long as a song."""
+    if number == 2 * cpu_count():
+        sys.kept = torch.ones(100_000_000)  # this function may come by value, with globals of its own
+    time.sleep(0.6)
+    return os.getpid()
+
+
+def test_workers_that_keep_much_go_on():
+    """joblib starts a worker anew that has grown by 300 MB: it would read the bank again, and warn."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        workers = list(data._on_all_cores(keep_much, [(number,) for number in range(6 * cpu_count())]))
+    assert len(set(workers)) <= cpu_count() and not [str(one.message) for one in said]
 
 
 # the command line

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import process_executor
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
@@ -29,6 +30,7 @@ from .prepare import hear, spectrum_to_log_mel, track_log_mel
 from .studio import Engineered, Song, engineer, song
 
 HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0
+KEPT_BYTES = 4 * 2**30  # that a worker may grow by
 MARGIN = 2  # frames rendered on both sides of those compared, so that no window is cut off
 T = TypeVar("T")
 
@@ -77,6 +79,9 @@ def _on_all_cores(job: Callable[..., T], arguments: Iterable[tuple]) -> Iterator
 def _on_one_core(job: Callable[..., T], arguments: tuple) -> T:
     torch.set_num_threads(1)
     keep_freed_memory()
+    # A worker that grows is taken for one that leaks, and started anew, with a warning; this one keeps the bank's notes
+    # and what it has freed. joblib has no setting for it.
+    process_executor._MAX_MEMORY_LEAK_SIZE = KEPT_BYTES
     return job(*arguments)
 
 
