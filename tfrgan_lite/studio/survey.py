@@ -29,7 +29,7 @@ class Surveyed:
 
     - crest_db, tilt_db and density, as `ears.Heard` has them;
     - overlap: the largest with any other audible track, 0 to 1, None if it is alone;
-    - cover: how much of the voice's amplitude (the lead's where nobody sings) between 600 Hz and 8 kHz lies under this
+    - cover: how much of the voice's amplitude (the lead's where nobody sings) between 500 Hz and 8 kHz lies under this
       track if both are equally loud, 0 to 1; None for the voice itself, and where there is neither.
     """
 
@@ -60,7 +60,7 @@ def _mixed(seed: int, style: str, seconds: float) -> Surveyed:
     raw = song(seed, style, seconds)
     mixed = engineer(raw, seed)
     heard = listen(by_width(raw.stems), raw.sample_rate)
-    audible, focus = heard.audible.nonzero()[:, 0].tolist(), focus_of(heard, raw.roles)
+    audible, focus = heard.audible.nonzero()[:, 0].tolist(), focus_of(heard, raw.roles, raw.names)
     measured = {name: getattr(heard, name).tolist() for name in ("crest_db", "tilt_db", "density")}
     tracks = tuple(
         mixed.console[k]
