@@ -20,6 +20,7 @@ from tfrgan_lite import __main__ as command_line
 from tfrgan_lite import data
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.config import PRESETS
+from tfrgan_lite.cores import on_all_cores
 from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, made_ahead, mixed_song, on_held_out_songs, song_tensors
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.prepare import hear
@@ -236,7 +237,7 @@ def test_keys_depend_on_all_code_that_makes_a_song(root):
             package = name if file.name == "__init__.py" else name.rpartition(".")[0]
             waiting |= imports(file.read_text(encoding="utf-8"), package)
     parts = {file.relative_to(root / PACKAGE).parts[0] for file in found}
-    no_sound = {"cache.py", "config.py", "errors.py", "files.py", "memory.py"}
+    no_sound = {"cache.py", "config.py", "errors.py", "files.py", "memory.py", "cores.py"}
     assert parts - {"__init__.py"} - set(data.MAKERS) == no_sound
     assert all((root / PACKAGE / maker).exists() for maker in data.MAKERS)
 
@@ -252,7 +253,7 @@ def keep_much(number):
 def test_workers_that_keep_much_go_on():
     """joblib ends a worker that has grown by 300 MB, and another one would read the bank again."""
     cores = cpu_count()
-    workers = list(data._on_all_cores(keep_much, [(number,) for number in range(6 * cores)]))
+    workers = list(on_all_cores(keep_much, [(number,) for number in range(6 * cores)]))
     assert workers[2 * cores] in workers[-3 * cores :]
 
 

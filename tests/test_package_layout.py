@@ -7,14 +7,13 @@ from keys import PACKAGE, imports
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "memory", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize", "positional"),
-    "attention",
-    *("beta_vae", "transformer", "prepare", "generator", "discriminator", "losses", "data", "train", "mix"),
-    *("baselines", "metrics", "evaluate", "__main__", "lesson"),
+    *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
+    *("positional", "attention", "beta_vae", "transformer", "prepare", "generator", "discriminator", "losses", "data"),
+    *("train", "mix", "baselines", "metrics", "evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}
-KNOWN_BESIDE = {"errors", "labels", "audio", "mel"}
+KNOWN_BESIDE = {"errors", "cores", "labels", "audio", "mel"}
 
 
 def part(root: Path, file: Path) -> str:

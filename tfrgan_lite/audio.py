@@ -52,7 +52,7 @@ def write_audio(path: str | Path, audio: Tensor, sample_rate: int, force: bool =
     try:
         with written_whole(path) as temporary:
             soundfile.write(temporary, audio.detach().cpu().clamp(-1, 1).numpy().T, sample_rate, subtype=subtype)
-    except (soundfile.SoundFileError, OSError) as error:
+    except soundfile.SoundFileError as error:
         raise UserError(f"{path}: cannot be written ({error}); choose another place or suffix") from error
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,24 +13,21 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import process_executor
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from .cache import Cache, fingerprint, key_of, size_of
 from .config import Preset
+from .cores import on_all_cores
 from .discriminator import mid_side
 from .errors import UserError
 from .labels import STYLES, style_index
 from .mel import log_mel_of
-from .memory import keep_freed_memory
 from .prepare import hear, spectrum_to_log_mel, track_log_mel
 from .studio import Engineered, Song, engineer, song
 
 HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0
-KEPT_BYTES = 4 * 2**30  # that a worker may grow by
 MARGIN = 2  # frames rendered on both sides of those compared, so that no window is cut off
 T = TypeVar("T")
 
@@ -57,7 +54,7 @@ def on_held_out_songs(job: Callable, preset: Preset, progress: bool = True) -> I
     The job must be a function of a module (or a partial of one). No training song has the seed of a held-out one.
     """
     job = partial(_with_song, job, preset.seconds, preset.judges)
-    done = _on_all_cores(job, _turns(HELD_OUT, preset.held_out))
+    done = on_all_cores(job, _turns(HELD_OUT, preset.held_out))
     return iter(tqdm(done, "judging songs", preset.held_out, disable=not progress, unit="song"))
 
 
@@ -68,21 +65,6 @@ def _with_song(job: Callable, seconds: float, engineers: int, seed: int, style: 
 def _turns(first: int, count: int) -> list[tuple[int, str]]:
     """``count`` songs as seed and style: seeds from ``first`` on, and the styles take turns."""
     return [(first + i, STYLES[i % len(STYLES)]) for i in range(count)]
-
-
-def _on_all_cores(job: Callable[..., T], arguments: Iterable[tuple]) -> Iterator[T]:
-    """The results of ``job(*arguments)``, in order. The job must be a function of a module, or a partial of one."""
-    jobs = (delayed(_on_one_core)(job, each) for each in arguments)
-    return Parallel(n_jobs=min(cpu_count(), 8), return_as="generator")(jobs)
-
-
-def _on_one_core(job: Callable[..., T], arguments: tuple) -> T:
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    # A worker that grows is taken for one that leaks, and started anew, with a warning; this one keeps the bank's notes
-    # and what it has freed. joblib has no setting for it.
-    process_executor._MAX_MEMORY_LEAK_SIZE = KEPT_BYTES
-    return job(*arguments)
 
 
 def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
@@ -148,7 +130,7 @@ def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[
     first, rest = missing[: len(STYLES)], missing[len(STYLES) :]
     render = partial(_rendered, recipe, MADE_BY)
     with tqdm(None, "rendering songs", len(songs), disable=not progress, initial=len(there), unit="song") as bar:
-        sample = _on_all_cores(render, [(None, key, *songs[key]) for key in first])
+        sample = on_all_cores(render, [(None, key, *songs[key]) for key in first])
         for key, tensors in zip(first, sample, strict=True):
             there[key] = tensors
             bar.update()
@@ -158,7 +140,7 @@ def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[
         for key in first:
             cache.put(key, there[key])
             there[key] = cache.get(key) or there[key]
-        others = _on_all_cores(render, [(cache, key, *songs[key]) for key in rest])
+        others = on_all_cores(render, [(cache, key, *songs[key]) for key in rest])
         for key, tensors in zip(rest, others, strict=True):
             # Where both are None, another run has thrown it out meanwhile.
             there[key] = tensors or cache.get(key) or render(None, key, *songs[key])

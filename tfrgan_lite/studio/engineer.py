@@ -118,13 +118,17 @@ class Strips:
     settings: dict[str, Tensor]
     room: dict
 
+    @cached_property
+    def impulse(self) -> Tensor:
+        """The room's response, (2, taps)."""
+        return desk.impulse_response(self.sample_rate, **self.room)
+
     def wet(self) -> Tensor:
         """Every track for itself: (tracks, 2, samples)."""
-        impulse = desk.impulse_response(self.sample_rate, **self.room)
         out = torch.empty(sum(len(tracks) for tracks, _ in self.groups), 2, self.groups[0][1].shape[-1])
         for tracks, audio in self.groups:
             place, send = self._gains(tracks)
-            wet = desk.reverb(audio * send[:, None, None], self.sample_rate, impulse)
+            wet = desk.reverb(audio * send[:, None, None], self.sample_rate, self.impulse)
             out[tracks] = wet.add_(audio * place[..., None])
         return out
 
@@ -136,8 +140,7 @@ class Strips:
             place, send = self._gains(tracks)
             for channel, bus in enumerate(buses):
                 bus.addmm_(torch.stack([place[:, channel], send]), audio[:, min(channel, audio.shape[1] - 1)])
-        impulse = desk.impulse_response(self.sample_rate, **self.room)
-        return desk.reverb(buses[:, 1], self.sample_rate, impulse).add_(buses[:, 0])
+        return desk.reverb(buses[:, 1], self.sample_rate, self.impulse).add_(buses[:, 0])
 
     def _gains(self, tracks: Tensor) -> tuple[Tensor, Tensor]:
         """Factors of left and right (n, 2), and of the send (n,)."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from joblib import Parallel, cpu_count, delayed
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..audio import loudness
+from ..cores import on_all_cores
 from ..errors import UserError
 from ..labels import STYLES
 from .decide import HIGH_HZ, focus_of
@@ -50,13 +50,11 @@ def survey(songs: int, seconds: float = 10.0, first: int = 0, progress: bool = T
     """
     if songs < 1:
         raise UserError(f"songs: {songs} is too few; give at least 1")
-    jobs = (delayed(_mixed)(first + i, STYLES[i % len(STYLES)], seconds) for i in range(songs))
-    done = Parallel(n_jobs=min(cpu_count(), songs, 8), return_as="generator")(jobs)
+    done = on_all_cores(_mixed, [(first + i, STYLES[i % len(STYLES)], seconds) for i in range(songs)])
     return list(tqdm(done, "mixing songs", songs, disable=not progress, unit="song"))
 
 
 def _mixed(seed: int, style: str, seconds: float) -> Surveyed:
-    torch.set_num_threads(1)  # the cores are busy with other songs
     raw = song(seed, style, seconds)
     mixed = engineer(raw, seed)
     heard = listen(by_width(raw.stems), raw.sample_rate)
