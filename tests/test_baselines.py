@@ -4,12 +4,23 @@ import pytest
 import torch
 
 from tfrgan_lite.audio import loudness, true_peak_db
-from tfrgan_lite.baselines import answer_set, dugan, equal_loudness, logic, raw_sum
+from tfrgan_lite.baselines import StaticRule, answer_set, dugan, equal_loudness, knowledge_rules, logic, raw_sum
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.studio import song
 
 RATE = 44100
-BASELINES = (raw_sum, equal_loudness, dugan, answer_set)
+
+
+def static_rule(*given):
+    return StaticRule.load()(*given)
+
+
+def static_rule_with_coin(*given):
+    return StaticRule.load()(*given, style="jazz", seed=3)
+
+
+NEW = (knowledge_rules, static_rule, static_rule_with_coin)
+BASELINES = (raw_sum, equal_loudness, dugan, answer_set, *NEW)
 
 
 def noise(*shape, seed=0, level=0.1):
@@ -25,13 +36,20 @@ def stems():
     return song(7, "rock", 2.0).stems
 
 
+@pytest.fixture(scope="module")
+def roles():
+    return song(7, "rock", 2.0).roles
+
+
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_every_baseline_takes_any_tracks(baseline):
     for tracks, channels, samples in ((1, 1, 1), (2, 2, 4000), (16, 1, 20000)):
         mixed, wet = baseline(noise(tracks, channels, samples), RATE, ("other",) * tracks)
         assert mixed.shape == (2, samples) and wet.shape == (tracks, 2, samples)
-        assert torch.isfinite(wet).all()
+        assert torch.isfinite(wet).all() and (baseline is raw_sum or true_peak_db(mixed) <= -1)
         torch.testing.assert_close(mixed, wet.sum(0), atol=1e-5, rtol=0)
+    slow, _ = baseline(noise(2, 1, 22050), 22050)
+    assert slow.shape == (2, 22050) and slow.abs().max() > 0
     mixed, wet = baseline(torch.zeros(3, 2, 9000), RATE)
     assert mixed.abs().max() == 0 and wet.abs().max() == 0
     with pytest.raises(UserError, match="17 tracks"):
@@ -46,10 +64,25 @@ def test_a_silent_track_changes_nothing(baseline, stems):
     torch.testing.assert_close(mixed_too, mixed)
 
 
-@pytest.mark.parametrize("baseline", (raw_sum, equal_loudness, dugan))  # ties of an answer set go by number
-def test_the_order_of_tracks_does_not_matter(baseline, stems):
+@pytest.mark.parametrize("baseline", (raw_sum, equal_loudness, dugan, *NEW))  # ties of an answer set go by number
+def test_the_order_of_tracks_does_not_matter(baseline, stems, roles):
     order = torch.arange(len(stems)).flip(0)
-    torch.testing.assert_close(baseline(stems[order], RATE)[1], baseline(stems, RATE)[1][order], atol=1e-6, rtol=1e-4)
+    turned, wet = baseline(stems[order], RATE, roles[::-1])[1], baseline(stems, RATE, roles)[1][order]
+    torch.testing.assert_close(turned, wet, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_a_mono_track_is_two_equal_channels(baseline):
+    mono = noise(3, 1, 9000)
+    assert torch.equal(baseline(mono, RATE)[1], baseline(mono.expand(-1, 2, -1), RATE)[1])
+
+
+@pytest.mark.parametrize("baseline", BASELINES[3:])
+def test_who_reads_roles_checks_them(baseline):
+    with pytest.raises(UserError, match="2 roles for 3 tracks"):
+        baseline(noise(3, 1, 1000), RATE, ("bass", "drums"))
+    with pytest.raises(UserError, match="tuba"):
+        baseline(noise(1, 1, 1000), RATE, ("tuba",))
 
 
 def test_raw_sum_leaves_the_faders_alone(stems):
@@ -101,7 +134,8 @@ def shares(*bands):
 def answer(table, roles):
     """Place, fader and cut band of each track as three dicts."""
     found = {"at": {}, "down": {}, "cut": {}}
-    for name, track, value in logic.solve(logic.facts(table, roles))[0]:
+    focus = roles.index("voice") if "voice" in roles else None
+    for name, track, value in logic.solve(logic.facts(table, roles, focus))[0]:
         found[name][track] = value
     return found
 
@@ -122,7 +156,7 @@ def test_answer_set_parts_rivals_and_keeps_the_rest():
 def test_answer_set_is_the_optimum():
     """Where all answers can be tried, none is better: three tracks, one fader or place changed at a time."""
     table, roles = shares((2, 3), (3, 4), (3,)), ("keys", "guitar", "strings")
-    said = logic.facts(table, roles)
+    said = logic.facts(table, roles, None)
     best, lowest = logic.solve(said)
 
     def cost(atoms):
@@ -147,8 +181,10 @@ def test_answer_set_applies_its_answer(stems):
     assert torch.equal(answer_set(stems, RATE)[0], answer_set(stems, RATE)[0])
 
 
-def test_answer_set_refuses_wrong_roles():
-    with pytest.raises(UserError, match="2 roles for 3 tracks"):
-        answer_set(noise(3, 1, 1000), RATE, ("bass", "drums"))
-    with pytest.raises(UserError, match="tuba"):
-        answer_set(noise(1, 1, 1000), RATE, ("tuba",))
+def test_answer_set_makes_room_for_the_voice_that_the_engineers_follow(stems):
+    """Of two voices the one recorded louder; nobody where nobody sings."""
+    voices = torch.stack([noise(1, RATE, seed=0, level=0.02), noise(1, RATE, seed=1, level=0.2)])
+    _, wet = answer_set(voices, RATE, ("voice", "voice"))
+    left, right = wet.square().sum(-1).T
+    assert torch.isclose(left[1], right[1]) and not torch.isclose(left[0], right[0])
+    assert "focus" not in logic.facts(shares((1,), (2,)), ("keys", "guitar"), None)

@@ -1,6 +1,8 @@
-"""Mixes without learning, to be beaten. Each takes (stems, sample_rate, roles=None) and returns (mix, wet_stems)."""
+"""Mixes without a network, to be beaten. Each takes (stems, sample_rate, roles=None) and returns (mix, wet_stems)."""
 
+from .knowledge import knowledge_rules
+from .learned import StaticRule
 from .levels import dugan, equal_loudness, raw_sum
 from .logic import answer_set
 
-__all__ = ["answer_set", "dugan", "equal_loudness", "raw_sum"]
+__all__ = ["StaticRule", "answer_set", "dugan", "equal_loudness", "knowledge_rules", "raw_sum"]

@@ -10,6 +10,8 @@ from torch import Tensor
 from ..audio import Stft, amplitude, check_stems, limit_true_peak
 from ..labels import check_roles
 from ..studio.console import equalise, pan
+from ..studio.decide import focus_of
+from ..studio.ears import by_width, listen
 from .levels import trimmed_to_loudness
 
 EDGES_HZ = np.geomspace(40, 16000, 9)  # eight bands, little more than an octave each
@@ -38,7 +40,8 @@ def answer_set(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = 
     stems = check_stems(stems, sample_rate)
     roles = check_roles(roles, len(stems))
     wet = trimmed_to_loudness(stems, sample_rate)
-    chosen, _ = solve(facts(band_shares(wet, sample_rate), roles))
+    focus = focus_of(listen(by_width(stems), sample_rate), roles)
+    chosen, _ = solve(facts(band_shares(wet, sample_rate), roles, focus))
     settings = {name: torch.zeros(len(wet)) for name in ("at", "down", "cut")}
     hz = torch.full((len(wet),), 1000.0)
     for name, track, value in chosen:
@@ -59,16 +62,16 @@ def band_shares(stems: Tensor, sample_rate: int) -> Tensor:
     return 100 * size / size.sum(-1, keepdim=True).clamp_min(1e-9)
 
 
-def facts(shares: Tensor, roles: tuple[str, ...]) -> str:
-    """The stems as `mixing.lp` takes them: shares (N, 8) in percent, and roles."""
-    audible = [track for track, share in enumerate(shares) if share.sum() > 0]
-    singers = [track for role in ("voice", "lead") for track in audible if roles[track] == role]
-    said = [f"focus({singers[0]})."] if singers else []
-    for track in audible:
+def facts(shares: Tensor, roles: tuple[str, ...], focus: int | None) -> str:
+    """The stems as `mixing.lp` takes them: shares (N, 8) in percent, roles, and who leads, if anybody."""
+    said = [] if focus is None else [f"focus({focus})."]
+    for track, share in enumerate(shares):
+        if share.sum() == 0:  # silent
+            continue
         said.append(f"track({track}).")
-        if roles[track] in ("drums", "bass") or track in singers[:1]:
+        if roles[track] in ("drums", "bass") or track == focus:
             said.append(f"anchor({track}).")
-        said += [f"share({track},{band},{round(float(share))})." for band, share in enumerate(shares[track])]
+        said += [f"share({track},{band},{round(float(percent))})." for band, percent in enumerate(share)]
     return "\n".join(said)
 
 
