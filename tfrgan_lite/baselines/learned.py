@@ -21,7 +21,7 @@ from ..studio.ears import SILENCE_DB, by_width, level
 from ..studio.engineer import INSERTS
 from .desk import SETTINGS, neutral, run
 
-SHIPPED = Path(__file__).with_name("static_rule.json")
+SHIPPED = Path(__file__).with_name("static_rule.json")  # StaticRule.learn(commit=..., date=..., torch=...) wrote it
 HELD_OUT = 1_000_000  # seeds from here on are for judging
 # The make-up gain is left out: the fader undoes it. The threshold is kept against the track's own loudness.
 MEASURED = ("level_lufs", "threshold_lu", "distance")
