@@ -9,7 +9,8 @@ from keys import PACKAGE, imports
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
     *("positional", "attention", "beta_vae", "transformer", "prepare", "generator", "discriminator", "losses", "data"),
-    *("train", "mix", "baselines", "metrics", "evaluate", "__main__", "lesson"),
+    # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
+    *("train", "mix", "baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}
