@@ -93,20 +93,26 @@ def train(name: str | None, out: Path, resume: bool, seed: int, cache: Path | No
 @click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}: whose held-out songs.")
 @click.option("--out", required=True, type=FOLDER, help="JSON file for the measurements.")
 @click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
-@click.option("--force", is_flag=True, help="Replace the file if it exists.")
-def evaluate(name: str | None, out: Path, weights: Path | None, force: bool) -> None:
+@click.option("--page", type=FOLDER, help="Markdown file to write from all JSON files beside OUT, as book/results.md.")
+@click.option("--force", is_flag=True, help="Replace the files if they exist.")
+def evaluate(name: str | None, out: Path, weights: Path | None, page: Path | None, force: bool) -> None:
     """Measure a trained generator, rules and engineers on held-out songs; write the numbers with their provenance."""
     from .evaluate import evaluate as measure
-    from .evaluate import table
+    from .evaluate import results_page, table
     from .files import ensure_free, written_whole
     from .generator import WEIGHTS, Generator
+    from .report import bars_table
 
     config = preset_called(name)
-    ensure_free(out, force)
+    for file in filter(None, (out, page)):
+        ensure_free(file, force)
     results = measure(Generator.from_pretrained(weights or WEIGHTS), config)
     with written_whole(out) as temporary:
-        temporary.write_text(json.dumps(results, indent=1) + "\n")
-    click.echo(table(results))
+        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
+    if page:
+        with written_whole(page) as temporary:
+            temporary.write_text(results_page(out.parent))
+    click.echo(f"{table(results)}\n\n{bars_table(results['bars'])}")
 
 
 def main() -> None:

@@ -1,106 +1,143 @@
-"""Held-out songs, mixed by rule, by the generator and by engineers, judged against engineers. Chapter 12."""
+"""Any systems on held-out songs, judged against several engineers' mixes of each song. Chapters 09 and 12."""
 
 import datetime
 import platform
 import subprocess
+import time
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
-from functools import partial, reduce
-from operator import getitem
+from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 import torch
+from tqdm.auto import tqdm
 
-from . import baselines
+from .baselines.learned import SHIPPED
+from .cache import Cache, fingerprint
 from .config import Preset
-from .data import on_held_out_songs
+from .cores import on_all_cores
+from .data import HELD_OUT
 from .generator import Generator
-from .metrics.mixing import distance, mean_and_interval, view
+from .judge import System, by_generator, by_rule, by_static_rule, judged, truth_key
+from .labels import STYLES
+from .metrics.bootstrap import interval
 from .mix import mix_song
-from .studio import Engineered, Song
+from .report import FLOOR, SUBJECT, bars, card, results_page, table, tables
+from .studio import song
+from .tally import Tally, mean
+
+__all__ = ["System", "card", "evaluate", "provenance", "results_page", "rules", "table", "tables"]
+
+Systems = Mapping[str, System | Generator | Sequence[System | Generator]]
 
 
-def evaluate(generator: Generator, preset: Preset, progress: bool = True) -> dict:
-    """Mix the preset's held-out songs and measure each system's distance to the engineers' mixes.
+def rules() -> dict[str, System]:
+    """The baselines that are trained on nothing or read from a table, by name: what a generator has to beat."""
+    key = fingerprint(Path(__file__).parent, ("baselines",))
+    made = {
+        "raw sum": "raw_sum",
+        "equal loudness": "equal_loudness",
+        "Dugan": "dugan",
+        "answer set": "answer_set",
+        "knowledge rules": "knowledge_rules",
+    }
+    systems = {name: System(partial(by_rule, rule=rule), False, key + rule) for name, rule in made.items()}
+    if SHIPPED.exists():
+        for name, coin in (("learned rule", False), ("learned rule with coin", True)):
+            systems[name] = System(partial(by_static_rule, coin=coin), coin, key + name)
+    return systems
 
-    Every system is measured against all of a song's engineers, of whom there must be two at least; an engineer, the
-    floor, against the song's other engineers. The generator's number is the mean over two takes.
+
+def evaluate(systems: Generator | Systems, preset: Preset, progress: bool = True, cache: Cache | None = None) -> dict:
+    """Mix the preset's held-out songs by each system, as often as there are engineers, and judge it against them.
+
+    Args:
+        systems: name -> a :class:`System`, a generator, or several of either, as from several training seeds: each is
+            measured and the measures are averaged. A generator alone is judged as TFR-GAN, beside all :func:`rules`.
+        preset: whose held-out songs, and how many engineers (``judges``, at least 2) mix each of them.
+        progress: whether to show a bar.
+        cache: what it is kept in that does not change: the engineers' side, and the rules'. The usual one if None.
 
     Returns:
-        A dict for JSON: ``provenance``, number of ``songs``, and ``systems``: name -> ``matched_db`` and ``as_is_db``,
-        the log-mel distance in dB with and without matching loudness, each as mean, low and high of the 95 % interval
-        over songs; and ``diversity_db``, the distance between two mixes of one song.
+        A dict for JSON. ``systems``: name -> measure -> [value, low, high], the 95 % interval by bootstrap over songs;
+        a measure that a system has not is left out. `report.MEASURES` says what they are. The floor, another engineer,
+        is half of a song's engineers judged by the other half. Also ``provenance``, number of ``songs``,
+        ``diversity_db``, the log-mel distance of two mixes of one song, ``validity``, ``real_time_factor`` of
+        generators, ``seeds`` (how many were averaged), and ``bars``, what the generator must reach, and whether it did.
     """
-    judge = partial(_judge, generator=deepcopy(generator).cpu())
-    songs = list(on_held_out_songs(judge, preset, progress))
+    if isinstance(systems, Generator):
+        systems = {**rules(), SUBJECT: systems}
+    systems = {name: list(one) if isinstance(one, Sequence) else [one] for name, one in systems.items()}
+    members = {f"{name} {i}": _as_system(one) for name, many in systems.items() for i, one in enumerate(many)}
+    cache, songs = cache or Cache(), _held_out(preset)
+    frames = 2 * preset.judges * 100 * preset.seconds * 80  # of both views
+    room = int(len(songs) * (2 * frames * 2 + 2**20))
+    cache.make_room(room, [truth_key(seed, style, preset) for seed, style in songs])
+    job = partial(judged, systems=members, preset=preset, cache=cache)
+    found = list(tqdm(on_all_cores(job, songs), "judging songs", len(songs), disable=not progress, unit="song"))
 
-    def over_songs(*path: str) -> tuple[float, float, float]:
-        return mean_and_interval([reduce(getitem, path, song) for song in songs])
-
-    return {
+    truths, made = [truth for truth, _ in found], [made for _, made in found]
+    tally = Tally(truths)
+    measured = {
+        name: mean([tally.measures([one[f"{name} {i}"] for one in made], truths) for i in range(len(many))])
+        for name, many in systems.items()
+    }
+    measured[FLOOR] = tally.floor()
+    results = {
         "provenance": provenance(preset),
         "songs": len(songs),
         "systems": {
-            name: {m: over_songs(m, name) for m in ("matched_db", "as_is_db")} for name in songs[0]["as_is_db"]
+            name: {measure: interval(values) for measure, values in row.items() if measure != "between_db"}
+            for name, row in measured.items()
         },
-        "diversity_db": {name: over_songs("diversity_db", name) for name in songs[0]["diversity_db"]},
+        "diversity_db": {
+            name: interval(row["between_db"]) for name, row in measured.items() if row["between_db"].any()
+        },
+        "validity": {name: _validity([one[f"{name} 0"] for one in made]) for name in systems},
+        "real_time_factor": {
+            name: real_time_factor(many[0]) for name, many in systems.items() if isinstance(many[0], Generator)
+        },
+        "seeds": {name: len(many) for name, many in systems.items()},
+    }
+    return results | {"bars": bars(results, measured)}
+
+
+def _as_system(given: System | Generator) -> System:
+    return given if isinstance(given, System) else System(partial(by_generator, generator=deepcopy(given).cpu()))
+
+
+def _held_out(preset: Preset) -> list[tuple[int, str]]:
+    """Seed and style of each held-out song, as `data.on_held_out_songs` has them."""
+    return [(HELD_OUT + i, STYLES[i % len(STYLES)]) for i in range(preset.held_out)]
+
+
+def _validity(made: list[dict]) -> dict[str, float]:
+    """The worst of all mixes, and the mean loudness."""
+    seen = torch.cat([one["validity"] for one in made])
+    return {
+        "true_peak_db": float(seen[:, 0].max()),
+        "lufs": float(seen[:, 1].mean()),
+        "permutation_db": max(float(one["permutation_db"]) for one in made),
+        "not_finite": int(seen[:, 2].sum()),
     }
 
 
-def _judge(raw: Song, mixes: list[Engineered], generator: Generator) -> dict[str, dict[str, float]]:
-    """One song: each measure's value for each system."""
-    given = (raw.stems, raw.sample_rate)
-    systems = {
-        "raw sum": [baselines.raw_sum(*given, raw.roles)[0]],
-        "equal loudness": [baselines.equal_loudness(*given, raw.roles)[0]],
-        "TFR-GAN": [mix_song(*given, raw.style, seed, raw.roles, generator)[0] for seed in (0, 1)],
-        "another engineer": [one.mix for one in mixes],
-    }
-    measured = {}
-    for measure, match in (("as_is_db", False), ("matched_db", True)):
-        views = {name: [view(mix, raw.sample_rate, match) for mix in made] for name, made in systems.items()}
-        references = views["another engineer"]
-        measured[measure] = {
-            # An engineer is judged against the others, never against the mix itself.
-            name: fmean(distance(x, y) for x in made for y in references if x is not y)
-            for name, made in views.items()
-        }
-    measured["diversity_db"] = {name: distance(*views[name][:2]) for name in ("TFR-GAN", "another engineer")}
-    return measured
-
-
-def table(results: dict) -> str:
-    """Markdown: each system's distance to the engineers in dB, mean and 95 % interval over songs."""
-    lines = ["| system | loudness matched, dB | as it is, dB |", "|---|---|---|"]
-    for name, row in results["systems"].items():
-        cells = [f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in (row["matched_db"], row["as_is_db"])]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def card(results: dict) -> str:
-    """A page of Markdown for weights: recipe, seed, commit, device and measurements, from `evaluate`'s results."""
-    where = results["provenance"]
-    recipe = dict(where["preset"])
-    shape = recipe.pop("architecture")
-    takes, engineers = (results["diversity_db"][name][0] for name in ("TFR-GAN", "another engineer"))
-    return f"""# The generator's card
-
-Trained by `python -m tfrgan_lite train --preset {recipe["name"]} --seed {where["seed"]}` at commit `{where["commit"]}`
-on {where["date"]}: {where["device"]}, {where["threads"]} threads, torch {where["torch"]}.
-It learned from songs and mixes of the package's own studio. The weights are under the MIT licence.
-
-Measured on {results["songs"]} held-out songs with {recipe["judges"]} engineers each: log-mel distance to the engineers'
-mixes, mean and 95 % interval over songs. `another engineer` is the floor.
-
-{table(results)}
-
-Two takes of a song are {takes:.3f} dB apart, two engineers' mixes {engineers:.3f} dB.
-
-- architecture: {", ".join(f"{key} {value}" for key, value in shape.items())}
-- recipe: {", ".join(f"{key} {value}" for key, value in recipe.items())}
-"""
+def real_time_factor(generator: Generator, seconds: float = 10.0) -> float:
+    """Seconds of work for a second of a song of four tracks at 44.1 kHz, on one thread: the best of three runs."""
+    raw, threads = song(HELD_OUT, "rock", seconds), torch.get_num_threads()
+    stems = raw.stems[torch.arange(4) % len(raw.stems)]
+    roles = tuple(raw.roles[k % len(raw.roles)] for k in range(4))
+    torch.set_num_threads(1)
+    try:
+        taken = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            mix_song(stems, raw.sample_rate, raw.style, 0, roles, generator)
+            taken.append(time.perf_counter() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    return min(taken) / seconds
 
 
 def provenance(preset: Preset) -> dict:
