@@ -208,6 +208,20 @@ def test_the_same_seed_gives_the_same_network(name, lesson_set):
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_the_rate_warms_up_and_then_falls(lesson_set, monkeypatch):
+    rates = []
+
+    class Recording(torch.optim.AdamW):
+        def step(self, *given):
+            rates.append(self.param_groups[0]["lr"] / TINY.learning_rate)
+            return super().step(*given)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Recording)
+    fit(build("GainPanNetwork", TINY), lesson_set, 8, progress=False)
+    assert TINY.warm_up == 2 and rates[0] == 0.5 and rates[1] > 0.9
+    assert rates[1:] == sorted(rates[1:], reverse=True) and 0.01 < rates[-1] < 0.05
+
+
 def test_a_loss_that_is_not_finite_stops_training(network, lesson_set):
     with torch.no_grad():
         next(network.parameters()).fill_(float("nan"))
@@ -254,6 +268,17 @@ def test_windows_meet_without_a_seam():
     expected = hear(stems, RATE).dry * amplitude(torch.tensor(-12.0))
     torch.testing.assert_close(wet, expected, atol=1e-6, rtol=1e-4)
     assert TINY.architecture.frames == 64  # 0.64 s: the song has several windows
+
+
+@pytest.mark.parametrize("samples", [3 * RATE // 2, RATE // 10])
+def test_every_window_is_as_long_as_in_training(name, samples, monkeypatch):
+    """The last one too, which reaches back; but a song that is shorter than a window is heard as it is."""
+    lengths, network = set(), awake(name)
+    window = network.shape["frames"] * RATE // 100
+    forward = network.forward
+    monkeypatch.setattr(network, "forward", lambda *x: lengths.add(x[1].shape[-1]) or forward(*x))
+    mix(network, noise(2, 2, samples), RATE, None, "pop")
+    assert lengths == {min(window, samples)}
 
 
 def test_a_coin_chooses_the_side():
