@@ -17,11 +17,11 @@ class Architecture:
     encoder_layers: int = 2
     decoder_layers: int = 2
     latent: int = 16  # units of the β-VAE module in each layer
-    z: int = 16  # length of the noise vector
+    z: int = 8  # length of the noise vector
     mels: int = 80  # F, bands from 20 Hz to 20 kHz
-    bands: int = 8  # broad bands of the coarse head
-    stride: int = 16  # frames in a token
-    frames: int = 512  # T of a window in training and in use: 5.12 s
+    bands: int = 16  # broad bands of the coarse head
+    stride: int = 32  # frames in a token
+    frames: int = 1000  # T of a window in training and in use: 10 s
     fine: int = 64  # width of the fine head
     attention: str = "full"  # over time: full, local or linear
 
@@ -33,15 +33,17 @@ class Preset:
     name: str
     architecture: Architecture = field(default_factory=Architecture)
     # data
-    songs: int = 200  # training songs
+    songs: int = 1000  # training songs
+    songs_with_audio: int = 200  # of them, whose frames are compared
     seconds: float = 10.0  # of each song
-    mixes: int = 1  # engineers who mixed each training song
+    mixes: int = 2  # engineers who mixed each training song
     held_out: int = 32  # songs for judging, from seeds that training never uses
     judges: int = 2  # engineers whose mixes of each held-out song are the measure
     # training
     steps: int = 700
-    batch: int = 8  # songs in a step
-    loss_frames: int = 32  # frames of each window on which the spectra are rendered and compared
+    batch: int = 24  # songs in a step
+    rendered: int = 8  # of them, whose spectra are rendered and compared, in
+    loss_frames: int = 32  # frames each
     learning_rate: float = 1.5e-3
     discriminator_rate: float = 4e-4
     warm_up: int = 40  # steps to the full learning rate
@@ -51,6 +53,8 @@ class Preset:
     mix_weight: float = 1.0  # log-mel of the mix, left/right and mid/side
     stems_weight: float = 0.5  # log-mel of each wet stem
     adversarial_weight: float = 0.05
+    long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
+    latent_weight: float = 0.02  # of the posterior's KL, summed over z; None: no posterior, z is noise
     beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
     # the adversary

@@ -6,109 +6,157 @@ multiplies spectra. So the cost of the network does not depend on the sample rat
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from math import log
 from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
 from safetensors import SafetensorError
+from scipy.signal import sosfreqz
 from torch import Tensor, nn
 
+from .audio import k_weighting
 from .config import Architecture
 from .errors import UserError
 from .files import load_tensors, save_tensors
 from .labels import STYLES
-from .mel import standardised
+from .mel import mel_points, standardised
 from .positional import TrackTimePosition
+from .prepare import EXTRA_METERS, MASTER_LUFS, POOL, REFERENCE_RATE, front, room_power
 from .serialize import TokenEmbedding
 from .studio.console import pan_gains
 from .transformer import TFRDecoder, TFREncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "generator.safetensors"
+NEPER_DB = 20 / log(10)  # dB in a natural logarithm of amplitude
 GAIN_RANGE = 3.5  # nats: the coarse head moves a track by at most 30 dB
 BAND_RANGE = 2.0  # nats: the coarse and fine heads move a band by at most 17 dB each
 PHASE_RANGE = torch.pi
 
 
 @dataclass
-class Decision:
-    """What shall become of each track, at frame rate. B songs, N tracks, T frames, F mel bands."""
+class Console:
+    """The coarse head's settings: one value a track, for the whole window. B songs, N tracks, F mel bands."""
 
-    gain: Tensor  # (B, N, T) natural log of the fader's gain
-    pan: Tensor  # (B, N, T) -1 left to 1 right
-    bands: Tensor  # (B, N, T, F) natural log of the broad bands' gain, interpolated to mel bands
-    send: Tensor  # (B, N, T) amplitude ratio of the reverb send, after fader and bands
+    gain: Tensor  # (B, N) natural log of the fader's gain, the master's included
+    pan: Tensor  # (B, N) -1 left to 1 right
+    bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
+    send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
+
+    def first(self, songs: int | None) -> "Console":
+        """The settings of the first ``songs`` songs, of all if None."""
+        return Console(*(setting[:songs] for setting in (self.gain, self.pan, self.bands, self.send)))
+
+
+@dataclass
+class Decision:
+    """What shall become of each track: a console's settings, and what the fine head adds to them in each frame."""
+
+    console: Console
     fine_gain: Tensor  # (B, N, 2, T, F) natural log of the fine head's gain, left and right
     fine_phase: Tensor  # (B, N, 2, T, F) radians
-    kl: list[Tensor]  # of each TFR layer, (B, N, tokens, latent) in nats
+    kl: list[Tensor]  # of each TFR layer, (B, N, 1 + tokens, latent) in nats
 
 
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
     """A decision becomes wet spectra: coarse and fine gains add (the skip connection), phases turn, reverb comes in.
 
     Args:
-        dry: complex spectra (B, N, 2, T, K) of the level-normalised stems.
+        dry: complex spectra (B, N, 2, T, K) of the levelled stems.
         reverb: the same of the stems through the package's fixed room.
         to_bins: (F, K) of :func:`tfrgan_lite.mel.mel_to_bins`.
 
     Returns:
         Complex wet spectra (B, N, 2, T, K).
     """
-    fader = (decision.gain[..., None] + decision.bands)[:, :, None]  # (B, N, 1, T, F)
-    channel = pan_gains(decision.pan).movedim(-1, 2)[..., None]  # (B, N, 2, T, 1)
+    console = decision.console.first(len(dry))
+    fader = (console.gain[..., None] + console.bands)[:, :, None, None]  # (B, N, 1, 1, F)
+    channel = pan_gains(console.pan)[..., None, None]  # (B, N, 2, 1, 1)
     # One complex gain a mel band, drawn out to the bins: far fewer exponentials than one a bin.
     magnitude = (fader + decision.fine_gain).exp() * channel
     gain = torch.complex(
         (magnitude * decision.fine_phase.cos()) @ to_bins, (magnitude * decision.fine_phase.sin()) @ to_bins
     )
-    return gain * dry + ((fader.exp() * decision.send[:, :, None, :, None]) @ to_bins) * reverb
+    return gain * dry + ((fader.exp() * console.send[..., None, None, None]) @ to_bins) * reverb
+
+
+def long_term(console: Console, dry_power: Tensor) -> Tensor:
+    """Mean mel power (B, N, 2, F) of each wet track that the console alone makes of the mean mel power of its dry
+    channels (B, N, 2, F). The room answers the middle with :func:`tfrgan_lite.prepare.room_power`; powers add up, as of
+    sounds without a common phase.
+    """
+    fader = (2 * (console.gain[..., None] + console.bands)).exp()[:, :, None]
+    direct = pan_gains(console.pan).square()[..., None] * dry_power
+    answer = room_power(dry_power.shape[-1]).to(dry_power.device) * dry_power.mean(2, keepdim=True)
+    return fader * (direct + console.send.square()[..., None, None] * answer)
 
 
 class CoarseHead(nn.Module):
-    """Decoder tokens -> console settings at frame rate: fader, pan, broad bands, reverb send."""
+    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send."""
 
-    def __init__(self, d_model: int, bands: int):
+    def __init__(self, d_model: int, bands: int, mels: int, z: int):
         super().__init__()
-        self.out = nn.Linear(d_model, 3 + bands)
-        nn.init.normal_(self.out.weight, std=0.01)
+        self.mels = mels
+        self.hidden = nn.Linear(d_model + z, 2 * d_model)
+        self.out = nn.Linear(2 * d_model, 3 + bands)
+        nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
+        weights = k_weights(mels)
+        self.register_buffer("k_weights", weights, persistent=False)
 
-    def forward(self, h: Tensor, frames: int, wanted: slice, mels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """h (B, N, tokens, d_model) for ``frames`` frames -> of those wanted, gain, pan, send (B, N, T), bands (B, N,
-        T, mels).
-        """
-        settings = _resize(self.out(h), frames)[:, :, wanted]
+    def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
+        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings."""
+        h = torch.cat([h.mean(2), z[:, None].expand(-1, h.shape[1], -1)], dim=-1)
+        settings = self.out(functional.gelu(self.hidden(h)))
         gain = GAIN_RANGE * torch.tanh(settings[..., 0] / GAIN_RANGE)
         pan = torch.tanh(settings[..., 1])
-        send = functional.softplus(settings[..., 2] - 3)  # starts at 0.05: -26 dB
+        send = (settings[..., 2] - 2).clamp(-7, 2).exp()  # starts at 0.14: -17 dB
         bands = BAND_RANGE * torch.tanh(settings[..., 3:] / BAND_RANGE)
-        shape = bands.shape[:-1]
-        bands = functional.interpolate(bands.flatten(0, 2)[:, None], mels, mode="linear", align_corners=True)
-        return gain, pan, send, bands.reshape(*shape, mels)
+        bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
+        # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
+        power = self.power(meters)
+        loudness = (power * self.k_weights).sum(-1)
+        gain = gain - 0.5 * torch.log(((power * (2 * bands).exp() * self.k_weights).sum(-1) + 1e-9) / (loudness + 1e-9))
+        console = Console(gain, pan, bands, send)
+        console.gain = gain + self.master(console, power, present)[:, None]
+        return console
+
+    def power(self, meters: Tensor) -> Tensor:
+        """Mean mel power (B, N, F) of each channel of the tracks: each holds the middle and the side."""
+        middle, side = (meters[..., i * self.mels : (i + 1) * self.mels].exp() for i in range(2))
+        return middle + side
+
+    def master(self, console: Console, power: Tensor, present: Tensor) -> Tensor:
+        """The master fader (B,), natural log: brings the sum of the tracks to -20 LUFS, as the meters foretell it."""
+        wet = long_term(console, power[:, :, None].expand(-1, -1, 2, -1)) * present[..., None, None]
+        lufs = -0.691 + 10 * torch.log10((wet * self.k_weights).sum((1, 2, 3)).clamp_min(1e-9))
+        return (MASTER_LUFS - lufs) / NEPER_DB
 
 
 class FineHead(nn.Module):
     """What the coarse head's broad strokes miss: a gain and a phase for each frame, channel and mel band."""
 
     REACH = 2  # frames on each side that a convolution sees
+    MARGIN = 2 * REACH  # of frames on each side that the head needs
 
     def __init__(self, mels: int, d_model: int, width: int):
         super().__init__()
         kernel = 2 * self.REACH + 1
         self.from_spectrum = nn.Conv1d(mels, width, kernel)
         self.from_tokens = nn.Linear(d_model, width)
-        self.from_coarse = nn.Linear(mels, width)
+        self.from_console = nn.Linear(mels + 3, width)
         self.refine = nn.Conv1d(width, width, kernel)
         self.out = nn.Linear(width, 4 * mels)
         nn.init.zeros_(self.out.weight)  # the refinement starts at nothing
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, log_mel: Tensor, h: Tensor, coarse: Tensor, wanted: slice) -> tuple[Tensor, Tensor]:
-        """log_mel (B, N, frames, F), tokens h (B, N, tokens, d_model), coarse gain (B, N, T, F) of the T wanted frames
-        -> gain and phase (B, N, 2, T, F) of the wanted frames."""
-        batch, tracks, frames, mels = log_mel.shape
-        tokens = _resize(self.from_tokens(h), frames)[:, :, wanted] + self.from_coarse(coarse)
-        margin = 2 * self.REACH
-        around = functional.pad(log_mel, (0, 0, margin, margin))[:, :, wanted.start : wanted.stop + 2 * margin]
+    def forward(self, around: Tensor, h: Tensor, console: Console) -> tuple[Tensor, Tensor]:
+        """X about the T wanted frames (B, N, T + 2 MARGIN, F), the tokens drawn out to them (B, N, T, d_model), the
+        coarse settings -> gain and phase (B, N, 2, T, F)."""
+        batch, tracks, _, mels = around.shape
+        settings = torch.cat([torch.stack([console.gain, console.pan, console.send], -1), console.bands], dim=-1)
+        tokens = self.from_tokens(h) + self.from_console(settings)[:, :, None]
         x = self.from_spectrum(around.flatten(0, 1).mT)  # (B * N, width, T + 2 REACH)
         x = x[..., self.REACH : -self.REACH] + self.refine(functional.gelu(x))
         x = self.out(functional.gelu(x.mT.unflatten(0, (batch, tracks)) + tokens))
@@ -125,49 +173,67 @@ class Generator(nn.Module):
     def __init__(self, architecture: Architecture | None = None):
         super().__init__()
         self.architecture = a = architecture or Architecture()
-        self.embed = TokenEmbedding(a.mels, a.d_model, a.stride)
+        self.embed = TokenEmbedding(a.mels, a.d_model, a.stride // POOL)
+        self.read_meters = nn.Linear(2 * a.mels + EXTRA_METERS, a.d_model)
         self.position = TrackTimePosition(a.d_model, -(-a.frames // a.stride) + 1)
         self.encoder = TFREncoder(a.encoder_layers, a.d_model, a.heads, a.latent, a.attention)
         self.style = nn.Embedding(len(STYLES), a.d_model)
         self.start = nn.Sequential(nn.Linear(a.z + a.d_model, a.d_model), nn.GELU(), nn.Linear(a.d_model, a.d_model))
         self.decoder = TFRDecoder(a.decoder_layers, a.d_model, a.heads, a.latent, a.attention)
-        self.coarse = CoarseHead(a.d_model, a.bands)
+        self.coarse = CoarseHead(a.d_model, a.bands, a.mels, a.z)
         self.fine = FineHead(a.mels, a.d_model, a.fine)
+        self.register_buffer("style_lufs", torch.full((len(STYLES),), MASTER_LUFS))  # of finished mixes, as learned
 
     def forward(
         self,
-        log_mel: Tensor,
+        envelope: Tensor,
+        meters: Tensor,
         roles: Tensor,
         style: Tensor,
         z: Tensor,
         present: Tensor,
-        wanted: slice | None = None,
+        around: Tensor,
+        start: int = 0,
         noise: torch.Generator | None = None,
     ) -> Decision:
         """Listen to all tracks and decide what each shall become.
 
         Args:
-            log_mel: X of the level-normalised dry tracks (B, N, T, F), natural log.
+            envelope: of the levelled dry tracks (B, N, ceil(T / 8), F), natural log.
+            meters: of each track (B, N, 2 F + 2), as :func:`tfrgan_lite.prepare.listen` reads them.
             roles: (B, N) indices into ROLES.
             style: (B,) indices into STYLES.
             z: noise (B, z), standard normal.
             present: (B, N) bool, False for silent or padded tracks, which nobody hears.
-            wanted: the frames to decide for, all if None. All are listened to; the heads work on the wanted ones only.
+            around: X of the frames that the fine head shall refine and :attr:`FineHead.MARGIN` frames on each side (C,
+                N, frames + 2 MARGIN, F), for the first C of the songs.
+            start: the first of those frames in the song, without the margin.
             noise: source of the β-VAE modules' samples in training.
         """
-        frames, mels = log_mel.shape[-2:]
-        wanted = wanted or slice(0, frames)
-        log_mel = standardised(log_mel)
-        tokens = self.embed(log_mel)
-        memory, encoder_kl = self.encoder(self.position(tokens, roles), present, noise)
-        start = self.start(torch.cat([z, self.style(style)], dim=-1))
-        start = start[:, None, None].expand(-1, tokens.shape[1], 1, -1)
-        sequence = self.position(torch.cat([start, tokens], dim=2), roles)
+        summary = self.read_meters(self.standardised(meters))[:, :, None]
+        tokens = self.embed(standardised(envelope))
+        memory, encoder_kl = self.encoder(self.position(torch.cat([summary, tokens], dim=2), roles), present, noise)
+        first = self.start(torch.cat([z, self.style(style)], dim=-1))
+        sequence = self.position(torch.cat([summary + first[:, None, None], tokens], dim=2), roles)
         h, decoder_kl = self.decoder(sequence, memory, present, noise)
-        h = h[:, :, 1:]
-        gain, pan, send, bands = self.coarse(h, frames, wanted, mels)
-        fine_gain, fine_phase = self.fine(log_mel, h, gain[..., None] + bands, wanted)
-        return Decision(gain, pan, bands, send, fine_gain, fine_phase, encoder_kl + decoder_kl)
+        console = self.coarse(h, z, meters, present)
+        songs, frames = len(around), around.shape[-2] - 2 * FineHead.MARGIN
+        drawn_out = self.draw_out(h[:songs, :, 1:], start, frames)
+        fine_gain, fine_phase = self.fine(standardised(around), drawn_out, console.first(songs))
+        return Decision(console, fine_gain, fine_phase, encoder_kl + decoder_kl)
+
+    def draw_out(self, h: Tensor, start: int, frames: int) -> Tensor:
+        """Tokens (B, N, tokens, d_model) -> (B, N, frames, d_model) from frame ``start`` on: straight lines between the
+        tokens, each of which stands in the middle of its frames."""
+        place = (torch.arange(start, start + frames, device=h.device) + 0.5) / self.architecture.stride - 0.5
+        place = place.clamp(0, h.shape[2] - 1)[:, None]
+        weights = (1 - (place - torch.arange(h.shape[2], device=h.device)).abs()).clamp_min(0)
+        return weights @ h
+
+    def standardised(self, meters: Tensor) -> Tensor:
+        """Meters with their spectra brought to the range of the log-mel's :func:`tfrgan_lite.mel.standardised`."""
+        spectra, rest = meters.split([2 * self.architecture.mels, EXTRA_METERS], dim=-1)
+        return torch.cat([standardised(spectra), rest], dim=-1)
 
     def save(self, path: str | Path, card: dict) -> None:
         """Write weights, architecture and ``card`` (their history) as one safetensors file, whole or not at all."""
@@ -193,7 +259,11 @@ class Generator(nn.Module):
         return generator.eval()
 
 
-def _resize(x: Tensor, frames: int) -> Tensor:
-    """(B, N, tokens, width) -> (B, N, frames, width) by linear interpolation over time."""
-    flat = functional.interpolate(x.flatten(0, 1).mT, frames, mode="linear")
-    return flat.mT.unflatten(0, x.shape[:2])
+@lru_cache(maxsize=4)
+def k_weights(mels: int) -> Tensor:
+    """What a mean mel power of :func:`tfrgan_lite.prepare.mel_power` weighs in BS.1770's mean square: (F,)."""
+    hz = mel_points(mels)[1:-1].numpy()
+    response = sosfreqz(k_weighting(REFERENCE_RATE), hz, fs=REFERENCE_RATE)[1]
+    stft = front(REFERENCE_RATE, mels).stft
+    scale = 2 / (stft.n_fft * float(stft.window.square().sum()))  # Parseval, one-sided
+    return torch.from_numpy(abs(response) ** 2 * scale).float()

@@ -56,12 +56,20 @@ def log_mel_l1(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> 
     """Mean absolute difference of two log-mels of equal shape (batch, ..., T, F), in nats.
 
     Args:
-        mask: bool of the leading shape; entries that are False do not count.
+        mask: bool (batch, N); tracks that are False do not count, and each song counts alike.
     """
     difference = (estimate - target).abs()
-    return difference.mean() if mask is None else difference[mask].mean()
+    return difference.mean() if mask is None else mean_over_present(difference.flatten(2).mean(2), mask)
 
 
 def kl_per_token(kl: list[Tensor], present: Tensor) -> Tensor:
     """KL of the modules (batch, N, tokens, latent): sum over units, mean over present tokens and layers, in nats."""
-    return torch.stack([layer[present].sum(-1).mean() for layer in kl]).mean()
+    return torch.stack([mean_over_present(layer.sum(-1).mean(-1), present) for layer in kl]).mean()
+
+
+def mean_over_present(values: Tensor, present: Tensor) -> Tensor:
+    """Mean of each song's present tracks, then of the songs: (batch, N) and bool (batch, N) -> ().
+
+    So the loss of a batch is the mean of its parts' losses, however a batch is shared out.
+    """
+    return ((values * present).sum(1) / present.sum(1).clamp_min(1)).mean()

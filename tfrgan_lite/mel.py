@@ -57,11 +57,14 @@ class LogMel(nn.Module):
         sample_rate: Hz.
         n_mels: F, number of bands from 20 Hz to 20 kHz.
         window_ms, hop_ms: length and hop of the Hann window in ms.
+        padded: as of :class:`tfrgan_lite.audio.Stft`.
     """
 
-    def __init__(self, sample_rate: int, n_mels: int = 80, window_ms: float = 25, hop_ms: float = 10):
+    def __init__(
+        self, sample_rate: int, n_mels: int = 80, window_ms: float = 25, hop_ms: float = 10, padded: bool = True
+    ):
         super().__init__()
-        self.stft = Stft(sample_rate, window_ms, hop_ms)
+        self.stft = Stft(sample_rate, window_ms, hop_ms, padded)
         self.register_buffer("filters", mel_filter_bank(sample_rate, self.stft.n_fft, n_mels), persistent=False)
 
     def of_power(self, power: Tensor, scale: float = 1.0) -> Tensor:
@@ -74,9 +77,9 @@ class LogMel(nn.Module):
 
 
 @lru_cache(maxsize=8)
-def log_mel_of(sample_rate: int, mels: int = 80) -> LogMel:
+def log_mel_of(sample_rate: int, mels: int = 80, padded: bool = True) -> LogMel:
     """The LogMel of a sample rate, built once."""
-    return LogMel(sample_rate, mels)
+    return LogMel(sample_rate, mels, padded=padded)
 
 
 @lru_cache(maxsize=16)

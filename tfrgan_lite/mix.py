@@ -1,5 +1,6 @@
 """Whole songs of any length through a trained generator. Chapter 12 and the command line."""
 
+import math
 from functools import lru_cache
 
 import torch
@@ -7,10 +8,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .audio import limit_true_peak
-from .generator import Generator, render
+from .generator import FineHead, Generator, render
 from .labels import style_index
-from .mel import log_mel_of, mel_to_bins
-from .prepare import hear, spectrum_to_log_mel
+from .mel import FLOOR, mel_to_bins
+from .prepare import front, hear, listen, through_room
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +48,7 @@ def mix_song(
     """
     style = torch.tensor([style_index(style)])
     heard = hear(stems, sample_rate, roles)
+    reverb = through_room(heard.dry, sample_rate)
     generator = (generator or _shipped()).eval()
     device = next(generator.parameters()).device
     source = torch.Generator().manual_seed(seed)
@@ -54,7 +56,7 @@ def mix_song(
     mirrored = bool(torch.randint(2, (1,), generator=source))
     dry = heard.dry.flip(-2) if mirrored else heard.dry
 
-    hop = log_mel_of(sample_rate, generator.architecture.mels).stft.hop_length
+    hop = front(sample_rate, generator.architecture.mels).stft.hop_length
     window, samples = generator.architecture.frames * hop, dry.shape[-1]
     overlap = window // 4
     wet, weight = torch.zeros_like(dry), torch.zeros(samples)
@@ -64,7 +66,7 @@ def mix_song(
         start = max(0, min(start, samples - window))
         cut = slice(start, min(start + window, samples))
         rendered = _mix_window(
-            generator, dry[..., cut], heard.reverb[..., cut], heard.roles, heard.present, style, z, sample_rate, device
+            generator, dry[..., cut], reverb[..., cut], heard.roles, heard.present, style, z, sample_rate, device
         )
         fade = _fade(cut.stop - cut.start, overlap, start > 0, cut.stop < samples)
         wet[..., cut] += rendered * fade
@@ -88,15 +90,17 @@ def _mix_window(
 ) -> Tensor:
     """One window of a song: stems and their reverb (N, 2, samples) -> wet stems (N, 2, samples)."""
     mels = generator.architecture.mels
-    stft = log_mel_of(sample_rate, mels).stft
+    stft = front(sample_rate, mels).stft
     samples = dry.shape[-1]
     # One hop of silence after the end: else the last samples lie under the foot of one window only.
     dry, reverb = (torch.nn.functional.pad(audio, (0, stft.hop_length)) for audio in (dry, reverb))
     spectra = stft(dry)
-    log_mel = spectrum_to_log_mel(spectra.mean(1), sample_rate, mels)
-    inputs = (x[None].to(device) for x in (log_mel, roles, present, spectra, stft(reverb)))
-    log_mel, roles, present, spectra, reverb = inputs
-    decision = generator(log_mel, roles, style.to(device), z.to(device), present)
+    heard = listen(dry, spectra, sample_rate, mels)
+    margin = FineHead.MARGIN
+    around = torch.nn.functional.pad(heard.log_mel, (0, 0, margin, margin), value=math.log(FLOOR))
+    inputs = (x[None].to(device) for x in (heard.envelope, heard.meters, around, roles, present, spectra, stft(reverb)))
+    envelope, meters, around, roles, present, spectra, reverb = inputs
+    decision = generator(envelope, meters, roles, style.to(device), z.to(device), present, around)
     wet = render(decision, spectra, reverb, mel_to_bins(sample_rate, stft.n_fft, mels).to(device))
     return stft.inverse(wet[0].cpu(), samples)
 

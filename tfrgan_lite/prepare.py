@@ -1,44 +1,39 @@
-"""What the generator hears of a song: stems at one level, dry and through a room, and who is there. Chapter 08."""
+"""What the generator hears of a song: stems at one loudness, dry and through a room, their meters, and who is there.
+
+Chapter 08.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
+from torch.nn.functional import avg_pool1d
 
-from .audio import check_stems
+from .audio import amplitude, check_stems
 from .labels import check_roles, role_index
-from .mel import log_mel_of, power_of
+from .mel import FLOOR, LogMel, log_mel_of, mel_filter_bank, power_of
 from .studio.console import impulse_response, reverb
+from .studio.ears import by_width, level
 
-LEVEL = 0.1  # RMS of every track as the generator hears it: -20 dBFS
+TRACK_LUFS = -23.0  # of every track as the generator hears it
+MASTER_LUFS = -20.0  # where its master fader puts the sum of the wet tracks
 ROOM_DECAY_S = 1.2  # of the one room that the generator can send to
-SILENCE = 10 ** (-70 / 20)  # a track of lower RMS, the absolute gate of BS.1770, holds noise at most: do not raise it
+SILENCE_LUFS = -70.0  # a quieter track, by the absolute gate of BS.1770, holds noise at most: do not raise it
+REFERENCE_RATE = 44100
 REFERENCE_WINDOW = 1102  # samples of the 25 ms window at 44.1 kHz
+EXTRA_METERS = 2  # beside two spectra: crest and activity
+POOL = 8  # frames in one of the envelope
 
 
 @dataclass
 class Heard:
     """A song ready for the generator."""
 
-    dry: Tensor  # (N, 2, samples), each track at RMS -20 dBFS
-    reverb: Tensor  # (N, 2, samples), the tracks' mid through the package's room
+    dry: Tensor  # (N, 2, samples), each track at -23 LUFS
     roles: Tensor  # (N,) indices into ROLES
-    present: Tensor  # (N,) bool, False for a silent track, one below -70 dBFS
-
-
-def active_level(stems: Tensor, sample_rate: int) -> Tensor:
-    """RMS amplitude of each track while it plays: (N, 2, samples) -> (N,); 0 for silence.
-
-    As the relative gate of BS.1770 does, blocks of 100 ms more than 10 dB below the mean of all blocks do not count,
-    so that a track that enters late has the level of its playing.
-    """
-    block = sample_rate // 10
-    power = stems.square().mean(-2)
-    power = functional.pad(power, (0, -power.shape[-1] % block)).unflatten(-1, (-1, block)).mean(-1)  # (N, blocks)
-    gate = power >= 0.1 * power.mean(-1, keepdim=True)
-    return ((power * gate).sum(-1) / gate.sum(-1)).sqrt()
+    present: Tensor  # (N,) bool, False for a silent track, one below -70 LUFS
+    trim_db: Tensor  # (N,) the gain that brought each track to -23 LUFS, 0 for a silent one
 
 
 def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) -> Heard:
@@ -54,11 +49,16 @@ def hear(stems: Tensor, sample_rate: int, roles: tuple[str, ...] | None = None) 
     """
     stems = check_stems(stems, sample_rate)
     roles = check_roles(roles, len(stems))
-    level = active_level(stems, sample_rate)
-    present = level > SILENCE
-    dry = stems * torch.where(present, LEVEL / level.clamp_min(1e-9), 0.0)[:, None, None]
-    wet = reverb(dry.mean(-2, keepdim=True), sample_rate, room(sample_rate))
-    return Heard(dry, wet, torch.tensor([role_index(role) for role in roles]), present)
+    lufs = level(by_width(stems), sample_rate)
+    present = lufs > SILENCE_LUFS
+    trim_db = torch.where(present, TRACK_LUFS - lufs, 0.0)
+    dry = stems * (amplitude(trim_db) * present)[:, None, None]
+    return Heard(dry, torch.tensor([role_index(role) for role in roles]), present, trim_db)
+
+
+def through_room(dry: Tensor, sample_rate: int) -> Tensor:
+    """The tracks' middle through the package's room, without the dry sound: (N, 2, samples) -> (N, 2, samples)."""
+    return reverb(dry.mean(-2, keepdim=True), sample_rate, room(sample_rate))
 
 
 @lru_cache(maxsize=8)
@@ -67,16 +67,59 @@ def room(sample_rate: int) -> Tensor:
     return impulse_response(sample_rate, "plate", decay_s=ROOM_DECAY_S, seed=0)
 
 
-def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
-    """Complex spectra (..., T, K) -> log-mel (..., T, F) at the level that 44.1 kHz windows would give, whatever the
-    rate.
+@lru_cache(maxsize=8)
+def room_power(mels: int = 80) -> Tensor:
+    """The mean power of :func:`room` in each mel band, left and right: (2, F). It is 1 on average over all bins."""
+    impulse = room(REFERENCE_RATE)
+    n_fft = 2 ** (impulse.shape[-1] - 1).bit_length()
+    weights = mel_filter_bank(REFERENCE_RATE, n_fft, mels)
+    return power_of(torch.fft.rfft(impulse, n=n_fft)) @ (weights / weights.sum(0))
+
+
+def front(sample_rate: int, mels: int = 80) -> LogMel:
+    """The spectra that the model works on: those of :class:`tfrgan_lite.mel.LogMel` with the shortest FFT."""
+    return log_mel_of(sample_rate, mels, padded=False)
+
+
+def mel_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Complex spectra (..., T, K) of :func:`front` -> mel power (..., T, F) as 44.1 kHz windows would give it.
 
     The power of a window's FFT grows with its length, hence with the sample rate; the network shall not hear that.
     """
-    front = log_mel_of(sample_rate, mels)
-    return front.of_power(power_of(spectrum), REFERENCE_WINDOW / front.stft.win_length)
+    ears = front(sample_rate, mels)
+    return power_of(spectrum) @ (ears.filters * (REFERENCE_WINDOW / ears.stft.win_length)).to(spectrum.device)
 
 
-def track_log_mel(dry: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
-    """X of each track, its two channels' mean: (..., 2, samples) -> (..., T, F)."""
-    return spectrum_to_log_mel(log_mel_of(sample_rate, mels).stft(dry.mean(-2)), sample_rate, mels)
+def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Complex spectra (..., T, K) -> log-mel (..., T, F): natural log of :func:`mel_power` plus the floor."""
+    return torch.log(mel_power(spectrum, sample_rate, mels) + FLOOR)
+
+
+@dataclass
+class Listened:
+    """What the network gets of each track."""
+
+    log_mel: Tensor  # X (N, T, F) of the track's middle, natural log
+    envelope: Tensor  # (N, ceil(T / 8), F), the mean of every 8 frames of X
+    meters: Tensor  # (N, 2 F + 2), see `listen`
+
+
+def listen(dry: Tensor, spectrum: Tensor, sample_rate: int, mels: int = 80) -> Listened:
+    """Read X, its envelope and the meters of each track: log of the mean mel power of the middle (F) and of the side
+    (F), crest (peak over -23 LUFS, in units of 10 dB), and activity, the share of frames that are at most 10 dB below
+    the mean of all.
+
+    Args:
+        dry: (N, 2, samples) at -23 LUFS.
+        spectrum: their spectra (N, 2, T, K).
+    """
+    left, right = spectrum.unbind(1)
+    middle, side = (mel_power(x, sample_rate, mels) for x in ((left + right) / 2, (left - right) / 2))
+    frames = middle.sum(-1) + side.sum(-1)
+    active = (frames > 0.1 * frames.mean(-1, keepdim=True)).float().mean(-1, keepdim=True)
+    peak = dry.abs().amax((1, 2)).clamp_min(1e-3)
+    crest = (20 * torch.log10(peak) - TRACK_LUFS)[:, None] / 10
+    long_term = [torch.log(x.mean(-2) + FLOOR) for x in (middle, side)]
+    log_mel = torch.log(middle + FLOOR)
+    envelope = avg_pool1d(log_mel.mT, POOL, ceil_mode=True).mT
+    return Listened(log_mel, envelope, torch.cat([*long_term, crest, active], dim=-1))

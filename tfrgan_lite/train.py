@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .audio import Stft
 from .beta_vae import active_units
 from .cache import Cache
 from .config import Preset
@@ -20,11 +19,12 @@ from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
 from .files import load_tensors, make_folder, save_tensors
-from .generator import Decision, Generator, render
+from .generator import Decision, Generator, long_term, render
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
-from .mel import mel_to_bins
+from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
-from .prepare import spectrum_to_log_mel
+from .posterior import Posterior
+from .prepare import front, spectrum_to_log_mel
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -49,18 +49,27 @@ class Trainer:
         with torch.random.fork_rng():
             torch.manual_seed(preset.seed)
             self.generator = Generator(a)
+            self.posterior = Posterior(a.mels, a.z)
             self.discriminator = build_discriminator(preset.discriminator, preset.loss_frames, a.mels)
+        self.modules = {
+            "generator": self.generator,
+            "posterior": self.posterior,
+            "discriminator": self.discriminator,
+        }
         self.optimisers = {
-            "generator": torch.optim.AdamW(self.generator.parameters(), preset.learning_rate, betas=(0.9, 0.99)),
+            "generator": torch.optim.AdamW(
+                [*self.generator.parameters(), *self.posterior.parameters()], preset.learning_rate, betas=(0.9, 0.99)
+            ),
             "discriminator": torch.optim.AdamW(
                 self.discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)
             ),
         }
-        self.g, self.d, self.g_optimiser, self.d_optimiser = self.accelerator.prepare(
-            self.generator, self.discriminator, *self.optimisers.values()
+        self.generator.style_lufs.copy_(lessons.style_lufs())
+        self.g, self.q, self.d, self.g_optimiser, self.d_optimiser = self.accelerator.prepare(
+            self.generator, self.posterior, self.discriminator, *self.optimisers.values()
         )
         self.d_loss, self.g_loss = ADVERSARIAL[preset.adversarial]
-        self.stft = Stft(lessons.SAMPLE_RATE).to(self.device)
+        self.stft = front(lessons.SAMPLE_RATE).stft.to(self.device)
         self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
         self.step, self.history = 0, []
 
@@ -99,38 +108,50 @@ class Trainer:
         noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
         batch = self.batch(k) if batch is None else batch
         self._set_rates(k)
-        decision, wet = self.mix(batch, noise)
-        mix = stereo_log_mel(wet.sum(1), self.lessons.SAMPLE_RATE, p.architecture.mels)
-        stems = spectrum_to_log_mel(wet, self.lessons.SAMPLE_RATE, p.architecture.mels)
+        decision, wet, latent_kl = self.mix(batch, noise)
+        mels, rate, present = p.architecture.mels, self.lessons.SAMPLE_RATE, batch.present
+        mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
+        expected = long_term(decision.console, batch.dry_power)
         terms = {
             "mix": log_mel_l1(mix, batch.mix_log_mel),
-            "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present),
-            "kl": kl_per_token(decision.kl, batch.present),
+            "stems": log_mel_l1(stems, batch.stems_log_mel, present[: len(stems)]),
+            "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), present),
+            "kl": kl_per_token(decision.kl, present),
+            "latent_kl": latent_kl,
         }
-        loss = p.mix_weight * terms["mix"] + p.stems_weight * terms["stems"] + p.beta * terms["kl"]
+        loss = (
+            p.mix_weight * terms["mix"]
+            + p.stems_weight * terms["stems"]
+            + p.long_term_weight * terms["long_term"]
+            + p.beta * terms["kl"]
+            + p.latent_weight * terms["latent_kl"]
+        )
         weight = self.adversarial_weight(k)
         if weight > 0:
             real, fake = batch.mix_log_mel[:, 2:], mix[:, 2:]
-            terms |= self._discriminator_step(real, fake.detach(), batch.style)
-            terms["adversarial"] = self.g_loss(self.d(fake, batch.style))
+            terms |= self._discriminator_step(real, fake.detach(), batch.style[: len(real)])
+            terms["adversarial"] = self.g_loss(self.d(fake, batch.style[: len(real)]))
             loss = loss + weight * terms["adversarial"]
         if not torch.isfinite(loss):
             raise UserError(f"training: the loss is not finite at step {k}; lower the preset's learning_rate")
         self.g_optimiser.zero_grad()
         self.accelerator.backward(loss)
-        terms["gradient"] = self.accelerator.clip_grad_norm_(self.g.parameters(), 1.0)
+        terms["gradient"] = self.accelerator.clip_grad_norm_([*self.g.parameters(), *self.q.parameters()], 1.0)
         self.g_optimiser.step()
         terms["active"] = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
         return {key: float(torch.as_tensor(value).detach()) for key, value in terms.items()}
 
-    def mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor]:
-        """G's decision and the wet spectra (B, N, 2, loss frames, K) of a batch, with fresh noise z."""
-        z = torch.randn(len(batch.style), self.preset.architecture.z, generator=noise, device=self.device)
-        compared = slice(batch.offset, batch.offset + self.preset.loss_frames)
+    def mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor, Tensor]:
+        """G's decision, the wet spectra (C, N, 2, loss frames, K) of a batch, and the KL of the posterior in nats.
+
+        z is the posterior's, or fresh noise where there is none.
+        """
+        z, kl = self.q(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
+        heard = (batch.envelope, batch.meters, batch.roles, batch.style)
         with self.accelerator.autocast():
-            decision = self.g(batch.log_mel, batch.roles, batch.style, z, batch.present, compared, noise)
+            decision = self.g(*heard, z, batch.present, batch.log_mel, batch.offset, noise)
         dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
-        return decision, render(decision, dry, reverb, self.to_bins)
+        return decision, render(decision, dry, reverb, self.to_bins), kl.sum(-1).mean()
 
     def _discriminator_step(self, real: Tensor, fake: Tensor, style: Tensor) -> dict[str, Tensor]:
         real = real.requires_grad_()
@@ -163,9 +184,10 @@ class Trainer:
         Raises UserError where that cannot be done.
         """
         tensors = {}
-        for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
+        for name, module in self.modules.items():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-            for index, state in self.optimisers[name].state_dict()["state"].items():
+        for name, optimiser in self.optimisers.items():
+            for index, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{name}.{index}.{key}": value for key, value in state.items()}
         metadata = {"preset": json.dumps(asdict(self.preset)), "history": json.dumps(self.history)}
         save_tensors(folder / CHECKPOINT, tensors, metadata)
@@ -176,13 +198,13 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], history: list[dict[str, float]]) -> None:
         """Continue from what :func:`read_checkpoint` returned."""
-        for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
+        for name, module in self.modules.items():
             module.load_state_dict(_under(tensors, f"{name}."))
+        for name, optimiser in self.optimisers.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in _under(tensors, f"optimiser.{name}.").items():
                 index, entry = key.split(".")
                 state.setdefault(int(index), {})[entry] = value
-            optimiser = self.optimisers[name]
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         self.history, self.step = history, len(history)
 
