@@ -43,10 +43,11 @@ class Console:
     pan: Tensor  # (B, N) -1 left to 1 right
     bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
     send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
+    master: Tensor | None = None  # (B,) natural log of the master's gain, already in ``gain``
 
     def first(self, songs: int | None) -> "Console":
         """The settings of the first ``songs`` songs, of all if None."""
-        return Console(*(setting[:songs] for setting in (self.gain, self.pan, self.bands, self.send)))
+        return Console(*(setting[:songs] for setting in vars(self).values() if setting is not None))
 
 
 @dataclass
@@ -119,7 +120,8 @@ class CoarseHead(nn.Module):
         loudness = (power * self.k_weights).sum(-1)
         gain = gain - 0.5 * torch.log(((power * (2 * bands).exp() * self.k_weights).sum(-1) + 1e-9) / (loudness + 1e-9))
         console = Console(gain, pan, bands, send)
-        console.gain = gain + self.master(console, power, present)[:, None]
+        console.master = self.master(console, power, present)
+        console.gain = gain + console.master[:, None]
         return console
 
     def power(self, meters: Tensor) -> Tensor:
@@ -210,17 +212,35 @@ class Generator(nn.Module):
             start: the first of those frames in the song, without the margin.
             noise: source of the β-VAE modules' samples in training.
         """
+        tokens, console, kl = self.settle(envelope, meters, roles, style, z, present, noise)
+        fine_gain, fine_phase = self.refine(tokens[: len(around)], console.first(len(around)), around, start)
+        return Decision(console, fine_gain, fine_phase, kl)
+
+    def settle(
+        self,
+        envelope: Tensor,
+        meters: Tensor,
+        roles: Tensor,
+        style: Tensor,
+        z: Tensor,
+        present: Tensor,
+        noise: torch.Generator | None = None,
+    ) -> tuple[Tensor, Console, list[Tensor]]:
+        """The first part of :meth:`forward`: what the decoder's tokens (B, N, tokens, d_model) say of each stretch of
+        time, the console's settings, and the KL of each layer."""
         summary = self.read_meters(self.standardised(meters))[:, :, None]
         tokens = self.embed(standardised(envelope))
         memory, encoder_kl = self.encoder(self.position(torch.cat([summary, tokens], dim=2), roles), present, noise)
         first = self.start(torch.cat([z, self.style(style)], dim=-1))
         sequence = self.position(torch.cat([summary + first[:, None, None], tokens], dim=2), roles)
         h, decoder_kl = self.decoder(sequence, memory, present, noise)
-        console = self.coarse(h, z, meters, present)
-        songs, frames = len(around), around.shape[-2] - 2 * FineHead.MARGIN
-        drawn_out = self.draw_out(h[:songs, :, 1:], start, frames)
-        fine_gain, fine_phase = self.fine(standardised(around), drawn_out, console.first(songs))
-        return Decision(console, fine_gain, fine_phase, encoder_kl + decoder_kl)
+        return h[:, :, 1:], self.coarse(h, z, meters, present), encoder_kl + decoder_kl
+
+    def refine(self, tokens: Tensor, console: Console, around: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+        """The second part: the fine head's gain and phase (C, N, 2, frames, F) of the frames that ``around`` is about,
+        ``start`` and on, by the tokens (C, N, tokens, d_model) of the song they are in."""
+        drawn_out = self.draw_out(tokens, start, around.shape[-2] - 2 * FineHead.MARGIN)
+        return self.fine(standardised(around), drawn_out, console)
 
     def draw_out(self, h: Tensor, start: int, frames: int) -> Tensor:
         """Tokens (B, N, tokens, d_model) -> (B, N, frames, d_model) from frame ``start`` on: straight lines between the
