@@ -54,7 +54,7 @@ def lesson_set():
 def tracks(songs=2, count=3, samples=4410):
     """The arguments of a network: level-normalised tracks, all present."""
     return {
-        "log_mel": noise(songs, count, 64, 80, level=2.0),
+        "envelope": noise(songs, count, 16, 80, level=2.0),
         "dry": noise(songs, count, 2, samples, seed=1),
         "roles": torch.arange(songs * count).view(songs, count) % 8,
         "style": torch.arange(songs) % 5,
@@ -89,7 +89,7 @@ def test_an_absent_track_is_neither_heard_nor_made(network):
     given = tracks(count=3)
     given["present"][:, 1] = False
     other = given | {
-        "log_mel": given["log_mel"].clone().index_fill_(1, torch.tensor([1]), 5.0),
+        "envelope": given["envelope"].clone().index_fill_(1, torch.tensor([1]), 5.0),
         "dry": given["dry"].clone().index_fill_(1, torch.tensor([1]), 0.7),
     }
     for wet in (network(**given), network(**other)):
@@ -104,11 +104,11 @@ def test_all_that_may_be_heard_is_heard(network):
     """Another track, the style and the role each change what becomes of the first track."""
     given = tracks(songs=1, count=2)
     first = network(**given)[:, 0]
-    louder = given["log_mel"].clone(), given["dry"].clone()
+    louder = given["envelope"].clone(), given["dry"].clone()
     louder[0][:, 1] += 4.0
     louder[1][:, 1] *= 3.0
     for change in (
-        {"log_mel": louder[0], "dry": louder[1]},
+        {"envelope": louder[0], "dry": louder[1]},
         {"style": given["style"] + 1},
         {"roles": given["roles"] + torch.tensor([1, 0])},
     ):
@@ -180,7 +180,7 @@ class Equal(torch.nn.Module):
         super().__init__()
         self.gain = gain
 
-    def forward(self, log_mel, dry, roles, style, present):
+    def forward(self, envelope, dry, roles, style, present):
         return self.gain * dry
 
 

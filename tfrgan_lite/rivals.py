@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .audio import Stft, check_stems, limit_true_peak, resample
+from .audio import check_stems, limit_true_peak, resample
 from .baselines.networks import GainPanNetwork, WaveUNet
 from .config import Preset
 from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
@@ -22,7 +22,7 @@ from .files import load_tensors, save_tensors
 from .labels import style_index
 from .losses import log_mel_l1
 from .memory import keep_freed_memory
-from .prepare import hear, spectrum_to_log_mel, track_log_mel
+from .prepare import front, hear, listen, spectrum_to_log_mel
 
 Network = GainPanNetwork | WaveUNet
 NETWORKS: dict[str, type[Network]] = {network.__name__: network for network in (GainPanNetwork, WaveUNet)}
@@ -47,12 +47,13 @@ def build(name: str, preset: Preset) -> Network:
 
 
 def log_mels(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What a network makes of a batch, as log-mels of the frames to compare: of the mix (B, 4, T, F), left, right, mid
-    and side, and of the wet stems (B, N, 2, T, F).
+    """What a network makes of those songs of a batch that have frames to compare, as log-mels of these frames: of the
+    mix (C, 4, T, F), left, right, mid and side, and of the wet stems (C, N, 2, T, F).
     """
-    wet = network(batch.log_mel, batch.dry, batch.roles, batch.style, batch.present)
-    spectra = Stft(RATE).to(wet.device)(wet)[..., MARGIN:-MARGIN, :]
-    mels = batch.log_mel.shape[-1]
+    songs, mels = len(batch.dry), batch.envelope.shape[-1]
+    heard = (x[:songs] for x in (batch.roles, batch.style, batch.present))
+    wet = network(batch.envelope[:songs], batch.dry, *heard)
+    spectra = front(RATE, mels).stft.to(wet.device)(wet)[..., MARGIN:-MARGIN, :]
     return stereo_log_mel(spectra.sum(1), RATE, mels), spectrum_to_log_mel(spectra, RATE, mels)
 
 
@@ -61,7 +62,7 @@ def loss_terms(network: Network, batch: Batch) -> dict[str, Tensor]:
     mix, stems = log_mels(network, batch)
     return {
         "mix": log_mel_l1(mix, batch.mix_log_mel),
-        "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present),
+        "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present[: len(stems)]),
     }
 
 
@@ -155,7 +156,8 @@ def mix(
         # The last window reaches back, so that the network hears as much there as elsewhere.
         start = max(0, min(start, samples - window))
         part = dry[..., start : start + window]
-        heard_now = [x[None].to(device) for x in (track_log_mel(part, RATE, mels), part)]
+        envelope = listen(part, front(RATE, mels).stft(part), RATE, mels).envelope
+        heard_now = [x[None].to(device) for x in (envelope, part)]
         made = network(*heard_now, *labels)[0].cpu()
         fade = 1 - torch.linspace(-1, 1, part.shape[-1] + 2)[1:-1].abs()
         wet[..., start : start + window] += made * fade

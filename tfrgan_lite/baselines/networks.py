@@ -24,8 +24,8 @@ class GainPanNetwork(nn.Module):
     fader and pan pot. So a silent track stays silent.
 
     Args:
-        mels: F of the log-mels that it hears.
-        frames: T of a window in training and in use; its mean over time makes one setting for a window.
+        mels: F of the envelopes that it hears.
+        frames: of 10 ms in a window in use; its mean over time makes one setting for a window.
         width: of what the encoder says of a track.
         hidden: of the network that sets fader and pan pot.
     """
@@ -51,25 +51,25 @@ class GainPanNetwork(nn.Module):
         nn.init.zeros_(self.decide[-1].weight)
         nn.init.zeros_(self.decide[-1].bias)
 
-    def settings(self, log_mel: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def settings(self, envelope: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """The console's settings: gain in dB and pan, -1 left to 1 right, both (B, N). Arguments as :meth:`forward`."""
-        tracks = self.encoder(standardised(log_mel).flatten(0, 1).mT).mean(-1).unflatten(0, log_mel.shape[:2])
+        tracks = self.encoder(standardised(envelope).flatten(0, 1).mT).mean(-1).unflatten(0, envelope.shape[:2])
         tracks = tracks + self.role(roles)
         context = torch.stack([mean_of_present(tracks, present), self.style(style)], dim=1).flatten(1)
         gain, pan = self.decide(torch.cat([tracks, _for_each(context, tracks)], dim=-1)).unbind(-1)
         return _decibels(gain), torch.tanh(pan)
 
-    def forward(self, log_mel: Tensor, dry: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> Tensor:
+    def forward(self, envelope: Tensor, dry: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> Tensor:
         """Wet tracks (B, N, 2, samples).
 
         Args:
-            log_mel: of the level-normalised dry tracks (B, N, T, F), natural log.
+            envelope: of the levelled dry tracks (B, N, ceil(T / 8), F), natural log.
             dry: their sound (B, N, 2, samples), of the same window or a part of it.
             roles: (B, N) indices into ROLES.
             style: (B,) indices into STYLES.
             present: (B, N) bool, False for silent or padded tracks, which nobody hears.
         """
-        gain, pan = self.settings(log_mel, roles, style, present)
+        gain, pan = self.settings(envelope, roles, style, present)
         fader = amplitude(gain) * present
         return dry * (fader[..., None] * pan_gains(pan))[..., None]
 
@@ -116,11 +116,11 @@ class WaveUNet(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, log_mel: Tensor, dry: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> Tensor:
+    def forward(self, envelope: Tensor, dry: Tensor, roles: Tensor, style: Tensor, present: Tensor) -> Tensor:
         """Wet tracks (B, N, 2, samples); zero where a track is absent.
 
         Args:
-            log_mel: not heard by this network; both are called alike.
+            envelope: not heard by this network; both are called alike.
             dry, roles, style, present: as for :class:`GainPanNetwork`.
         """
         samples = dry.shape[-1]
