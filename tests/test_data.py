@@ -26,7 +26,7 @@ from tfrgan_lite.errors import UserError
 from tfrgan_lite.prepare import hear
 from tfrgan_lite.studio import Song
 
-SHORT = replace(TINY, songs=8, seconds=1.0)
+SHORT = replace(TINY, songs=8, songs_with_audio=5, seconds=1.0)
 
 
 def batches(preset, cache):
@@ -67,38 +67,79 @@ def test_songs_for_training_and_for_judging_differ():
 
 
 def test_lessons_never_lean_right():
+    """Every mix is stored so that its first panned track went left; that of a mirrored one goes right in the data."""
     sides = set()
     for seed in range(3):
         raw, mixes = mixed_song(seed, "pop", 2.0, 4)
         song = song_tensors(raw, mixes, 80)
         assert torch.isfinite(song["mix_log_mel"]).all()
-        for mixed, mirrored, mix in zip(mixes, song["mirrored"], song["mix_log_mel"], strict=True):
-            sides.add(leans_right(mixed.mix))
-            assert leans_right(mixed.mix) == mirrored
-            left, right = mix[:2].double().exp().sum((1, 2))
-            assert left >= 0.9 * right
+        for mirrored, wet in zip(song["mirrored"], song["wet_power"], strict=True):
+            sides.add(bool(mirrored))
+            turned = song["dry_power"].flip(1) if mirrored else song["dry_power"]
+            assert not leans_right(turned, wet, song["roles"])
+            assert leans_right(turned.flip(1), wet.flip(1), song["roles"]) == bool(wet_panned(turned, wet).any())
     assert sides == {True, False}  # else nothing was mirrored and nothing tested
 
 
-def test_a_mono_track_is_stored_once_and_heard_twice():
-    """Tracks are mono, stereo, mono; one mix leans right, the other is its mirror image."""
+def wet_panned(dry, wet):
+    """Which tracks moved by more than 1 dB to a side."""
+    balance = [10 * torch.log10(x.sum(-1) + 1e-5).diff(dim=1)[:, 0] for x in (dry, wet)]
+    return (balance[1] - balance[0]).abs() > 1
+
+
+def test_the_first_panned_track_decides_the_side():
+    dry = torch.ones(3, 2, 80)
+    wet, roles = dry.clone(), torch.tensor([2, 0, 2])
+    assert not leans_right(dry, wet, roles)
+    wet[0, 1] = 2.0  # the first track of role 2 goes right
+    assert leans_right(dry, wet, roles)
+    wet[2, 0] = 4.0  # the other of role 2 goes left, and is the duller one
+    dry[2, :, 40:], wet[2, :, 40:] = 0.1, wet[2, :, 40:] * 0.1
+    assert not leans_right(dry, wet, roles)
+    wet[1, 1] = 2.0  # the track of role 0 goes right, and comes before both
+    assert leans_right(dry, wet, roles) and not leans_right(dry, wet.flip(1), roles)
+
+
+def mono_and_stereo_song():
+    """Tracks are mono, stereo, mono; the second of its two mixes is the mirror image of the first."""
     audio = 0.1 * torch.randn(3, 2, 88200, generator=torch.Generator().manual_seed(0))
     audio[[0, 2], 1] = audio[[0, 2], 0]
     raw = Song(audio, ("bass", "keys", "voice"), "rock", 44100, ("a", "b", "c"))
     wet = audio * torch.tensor([0.5, 1.0])[:, None]
     mixes = [SimpleNamespace(mix=stems.sum(0), wet_stems=stems) for stems in (wet, wet.flip(-2))]
-    song = song_tensors(raw, mixes, 80)
+    return raw, mixes, song_tensors(raw, mixes, 80)
+
+
+def test_a_mono_track_is_stored_once_and_heard_twice():
+    raw, _, song = mono_and_stereo_song()
     assert song["dry"].shape == (4, 88200)
     assert torch.equal(song["dry"][song["sides"]], hear(raw.stems, raw.sample_rate, raw.roles).dry.half())
+
+
+def test_a_mirrored_mix_is_learned_with_its_stems_mirrored():
+    _, _, song = mono_and_stereo_song()
     assert song["mirrored"].tolist() == [True, False]
     assert torch.equal(song["mix_log_mel"][0], song["mix_log_mel"][1])
-    lessons = LessonSet(replace(TINY, songs=1, batch=1), progress=False)
+    lessons = LessonSet(replace(TINY, songs=1, songs_with_audio=1, batch=1, rendered=1), progress=False)
     batches = []
     for mix in (0, 1):
-        lessons.lessons = [data.Lesson(song, mix)]
-        batches.append(lessons.batch(0).dry[0])
-    assert torch.equal(batches[0], batches[1].flip(1))
-    assert [torch.equal(*track) for track in batches[0]] == [True, False, True]
+        lessons.lessons = lessons.rendered = [data.Lesson(song, mix)]
+        batches.append(lessons.batch(0))
+    one, other = batches
+    assert torch.equal(one.dry, other.dry.flip(2)) and torch.equal(one.dry_power, other.dry_power.flip(2))
+    assert [torch.equal(*track) for track in one.dry[0]] == [True, False, True]
+
+
+def test_audio_of_some_songs_and_meters_of_all():
+    """A batch hears all its songs; only the first of them come with sound, that of the songs that have it."""
+    lessons = LessonSet(SHORT, progress=False)
+    assert (len(lessons.rendered), len(lessons.lessons)) == (5, 8)
+    batch = lessons.batch(0)
+    assert len(batch.envelope) == len(batch.roles) == 3
+    assert len(batch.dry) == len(batch.log_mel) == len(batch.mix_log_mel) == 2
+    assert batch.dry.shape[1] == batch.roles.shape[1]
+    assert "dry" not in lessons.lessons[-1].song
+    assert torch.equal(lessons.lessons[0].song["wet_power"], lessons.rendered[0].song["wet_power"])
 
 
 def test_batches_depend_on_seed_and_step_alone():
@@ -211,11 +252,11 @@ def test_the_bar_says_how_much_and_where_and_begins_with_what_is_there(tmp_path,
 @pytest.mark.parametrize("change", [{"seconds": 1.5}, {"mixes": 2}, {"seed": 1}])
 def test_other_songs_have_other_keys(tmp_path, change):
     cache = Cache(tmp_path)
-    one = replace(SHORT, songs=1)
+    one = replace(SHORT, songs=1, songs_with_audio=1)
     LessonSet(one, progress=False, cache=cache)
     LessonSet(replace(one, **change), progress=False, cache=cache)
     assert len(files(cache)) == 2
-    LessonSet(replace(one, steps=99, batch=1, learning_rate=1.0), progress=False, cache=cache)
+    LessonSet(replace(one, steps=99, batch=1, rendered=1, learning_rate=1.0), progress=False, cache=cache)
     assert len(files(cache)) == 2
 
 

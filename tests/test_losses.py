@@ -82,11 +82,22 @@ def test_log_mel_l1_and_its_mask():
     b[1] = -3.0
     assert log_mel_l1(a, b).item() == pytest.approx(2)
     mask = torch.tensor([[True, True, False], [False, False, True]])
-    assert log_mel_l1(a, b, mask).item() == pytest.approx((1 + 1 + 3) / 3)
+    assert log_mel_l1(a, b, mask).item() == pytest.approx((1 + 3) / 2)  # each song counts alike
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_parts():
+    source = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(4, 3, 2, 5, generator=source) for _ in range(2))
+    mask = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 0, 1]]).bool()
+    for loss in (
+        lambda part: log_mel_l1(a[part], b[part], mask[part]),
+        lambda part: kl_per_token([a[part]], mask[part]),
+    ):
+        assert loss(slice(0, 4)).item() == pytest.approx((loss(slice(0, 2)) + loss(slice(2, 4))).item() / 2)
 
 
 def test_kl_per_token_ignores_absent_tracks():
     first, second = torch.ones(1, 2, 3, 4), 3 * torch.ones(1, 2, 3, 4)
-    first[:, 1] = second[:, 1] = torch.nan
+    first[:, 1] = second[:, 1] = 99.0
     present = torch.tensor([[True, False]])
     assert kl_per_token([first, second], present).item() == pytest.approx((4 * 1 + 4 * 3) / 2)

@@ -72,6 +72,7 @@ PRESETS = {
         held_out=32,
         steps=100,
         batch=4,
+        rendered=4,
         loss_frames=32,
         learning_rate=4e-3,
         warm_up=10,

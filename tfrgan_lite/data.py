@@ -152,8 +152,9 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
 def training_songs(preset: Preset, cache: Cache, audio: bool, progress: bool = True) -> list[dict[str, Tensor]]:
     """The preset's training songs as :func:`song_tensors`, from the cache, or rendered into it on all cores.
 
-    With ``audio`` the first of them, those whose frames are compared; else the others. The bar begins with the songs that are there, and says what the others will take once one of each style is rendered.
-    With a cache that keeps nothing, the songs are in memory.
+    With ``audio`` the first of them, those whose frames are compared; else the others. The bar begins with the songs
+    that are there, and says what the others will take once one of each style is rendered. With a cache that keeps
+    nothing, the songs are in memory.
 
     Raises UserError if the cache has no room for them or cannot be written to.
     """

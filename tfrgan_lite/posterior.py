@@ -1,4 +1,4 @@
-"""q(z | dry, wet): which taste made a mix, as the generator's noise would have to say it. In training only. Chapter 08."""
+"""q(z | dry, wet): which taste made a mix, as the generator's noise would have to say it. Training only. Chapter 08."""
 
 import torch
 from torch import Tensor, nn
