@@ -24,7 +24,7 @@ STAGES = {  # where each stage is done: its functions call none of another stage
     "inserts": ((engineers, "_inserts"),),
     "fader by ear": ((engineers, "level"),),
     "pan and reverb": ((engineers.Strips, "mix"),),
-    "master": ((engineers, "_gain_to"), (engineers, "_master_gain")),
+    "master": ((engineers, "gain_to"), (engineers, "master_gain")),
     "wet stems": ((engineers.Strips, "wet"),),
 }
 

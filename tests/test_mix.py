@@ -4,11 +4,14 @@ import pytest
 import torch
 from small import SMALL
 
-from tfrgan_lite.audio import true_peak_db
+from tfrgan_lite.audio import decibels, loudness, true_peak_db
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.generator import Generator
-from tfrgan_lite.mix import mix_song
-from tfrgan_lite.prepare import LEVEL, active_level, hear
+from tfrgan_lite.mix import Mixer, mix_song
+from tfrgan_lite.prepare import TRACK_LUFS, hear
+from tfrgan_lite.studio.ears import by_width, level
+from tfrgan_lite.studio.master import Meter
+from tfrgan_lite.studio.tracks import tracks_of
 
 RATE = 44100
 
@@ -19,6 +22,7 @@ def generator():
     generator = Generator(SMALL).eval()
     for parameter in (*generator.fine.out.parameters(), *generator.coarse.out.parameters()):
         torch.nn.init.normal_(parameter, std=0.1)
+    generator.style_lufs.copy_(torch.tensor([-15.0, -14.0, -14.5, -16.0, -17.0]))
     return generator
 
 
@@ -143,10 +147,29 @@ def test_roles_are_checked(generator):
 
 
 def test_level_is_that_of_the_playing():
-    stems = noise(2, 2, 2 * RATE)
+    stems = noise(2, 2, 6 * RATE)
     late = stems.clone()
-    late[1, :, : RATE + RATE // 2] = 0
-    level = active_level(late, RATE)
-    torch.testing.assert_close(level, active_level(stems, RATE), rtol=0.02, atol=0)
+    late[1, :, : 4 * RATE] = 0
+    assert torch.allclose(level(by_width(late), RATE), level(by_width(stems), RATE), atol=0.5)
     heard = hear(late, RATE)
-    torch.testing.assert_close(active_level(heard.dry, RATE), torch.full((2,), LEVEL), rtol=1e-3, atol=0)
+    assert torch.allclose(level(by_width(heard.dry), RATE), torch.full((2,), TRACK_LUFS), atol=1e-3)
+
+
+@pytest.mark.parametrize("style", ["pop", "jazz"])
+def test_the_mix_has_the_loudness_of_its_style(generator, style):
+    mix, _ = mix_song(noise(3, 2, 2 * RATE), RATE, style, generator=generator)
+    wanted = {"pop": -15.0, "jazz": -17.0}[style]
+    assert abs(float(loudness(mix, RATE)) - wanted) < 0.1
+
+
+def test_the_limiter_takes_at_most_12_db(generator):
+    """A song of a few clicks is not brought to the loudness of its style at any price."""
+    stems = torch.zeros(1, 1, 3 * RATE)
+    stems[..., ::RATE] = 0.5
+    assert true_peak_db(mix_song(stems, RATE, "rock", generator=generator)[0]) <= -1
+    mixer = Mixer(tracks_of(stems, RATE), "rock", generator)
+    (_, (mix,)), *_ = mixer.blocks(mixer.takes([0]), stems=False)
+    meter = Meter(RATE)
+    meter.hear(mix)
+    gain_db, _ = mixer.master(meter)
+    assert gain_db + float(decibels(mix.abs().max())) == pytest.approx(-1 + 12, abs=0.01)

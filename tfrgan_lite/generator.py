@@ -61,7 +61,7 @@ class Decision:
 
 
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
-    """A decision becomes wet spectra: coarse and fine gains add (the skip connection), phases turn, reverb comes in.
+    """A decision becomes wet spectra: the channels' gains on the dry sound, and the send's on what the room answers.
 
     Args:
         dry: complex spectra (B, N, 2, T, K) of the levelled stems.
@@ -72,14 +72,23 @@ def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> 
         Complex wet spectra (B, N, 2, T, K).
     """
     console = decision.console.first(len(dry))
+    gains = channel_gains(console, decision.fine_gain, decision.fine_phase, to_bins)
+    return gains * dry + send_gains(console, to_bins)[:, :, None, None] * reverb
+
+
+def channel_gains(console: Console, fine_gain: Tensor, fine_phase: Tensor, to_bins: Tensor) -> Tensor:
+    """Complex gains (B, N, 2, T, K) of the dry sound's bins: coarse and fine gains (B, N, 2, T, F) add (the skip
+    connection), phases turn."""
     fader = (console.gain[..., None] + console.bands)[:, :, None, None]  # (B, N, 1, 1, F)
     channel = pan_gains(console.pan)[..., None, None]  # (B, N, 2, 1, 1)
     # One complex gain a mel band, drawn out to the bins: far fewer exponentials than one a bin.
-    magnitude = (fader + decision.fine_gain).exp() * channel
-    gain = torch.complex(
-        (magnitude * decision.fine_phase.cos()) @ to_bins, (magnitude * decision.fine_phase.sin()) @ to_bins
-    )
-    return gain * dry + ((fader.exp() * console.send[..., None, None, None]) @ to_bins) * reverb
+    magnitude = (fader + fine_gain).exp() * channel
+    return torch.complex((magnitude * fine_phase.cos()) @ to_bins, (magnitude * fine_phase.sin()) @ to_bins)
+
+
+def send_gains(console: Console, to_bins: Tensor) -> Tensor:
+    """Gains (B, N, K) of the bins that a track sends to the room: after the fader and the broad bands."""
+    return ((console.gain[..., None] + console.bands).exp() * console.send[..., None]) @ to_bins
 
 
 def long_term(console: Console, dry_power: Tensor) -> Tensor:

@@ -101,24 +101,36 @@ class Listened:
 
     log_mel: Tensor  # X (N, T, F) of the track's middle, natural log
     envelope: Tensor  # (N, ceil(T / 8), F), the mean of every 8 frames of X
-    meters: Tensor  # (N, 2 F + 2), see `listen`
+    meters: Tensor  # (N, 2 F + 2), see `read_meters`
+
+
+def middle_and_side(spectrum: Tensor, sample_rate: int, mels: int = 80) -> tuple[Tensor, Tensor]:
+    """Mel powers (..., T, F) of half the sum and half the difference of a track's channels (..., 1 or 2, T, K); the
+    side of a track of one channel is silence."""
+    if spectrum.shape[-3] == 1:
+        middle = mel_power(spectrum[..., 0, :, :], sample_rate, mels)
+        return middle, torch.zeros_like(middle)
+    left, right = spectrum.unbind(-3)
+    return mel_power((left + right) / 2, sample_rate, mels), mel_power((left - right) / 2, sample_rate, mels)
 
 
 def listen(dry: Tensor, spectrum: Tensor, sample_rate: int, mels: int = 80) -> Listened:
+    """:func:`read_meters` of tracks (N, 2, samples) at -23 LUFS and their spectra (N, 2, T, K)."""
+    return read_meters(*middle_and_side(spectrum, sample_rate, mels), dry.abs().amax((1, 2)))
+
+
+def read_meters(middle: Tensor, side: Tensor, peak: Tensor) -> Listened:
     """Read X, its envelope and the meters of each track: log of the mean mel power of the middle (F) and of the side
     (F), crest (peak over -23 LUFS, in units of 10 dB), and activity, the share of frames that are at most 10 dB below
     the mean of all.
 
     Args:
-        dry: (N, 2, samples) at -23 LUFS.
-        spectrum: their spectra (N, 2, T, K).
+        middle, side: mel powers (N, T, F) of the tracks at -23 LUFS.
+        peak: their largest magnitudes (N,).
     """
-    left, right = spectrum.unbind(1)
-    middle, side = (mel_power(x, sample_rate, mels) for x in ((left + right) / 2, (left - right) / 2))
     frames = middle.sum(-1) + side.sum(-1)
     active = (frames > 0.1 * frames.mean(-1, keepdim=True)).float().mean(-1, keepdim=True)
-    peak = dry.abs().amax((1, 2)).clamp_min(1e-3)
-    crest = (20 * torch.log10(peak) - TRACK_LUFS)[:, None] / 10
+    crest = (20 * torch.log10(peak.clamp_min(1e-3)) - TRACK_LUFS)[:, None] / 10
     long_term = [torch.log(x.mean(-2) + FLOOR) for x in (middle, side)]
     log_mel = torch.log(middle + FLOOR)
     envelope = avg_pool1d(log_mel.mT, POOL, ceil_mode=True).mT

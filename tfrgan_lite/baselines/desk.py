@@ -6,7 +6,8 @@ from torch import Tensor
 from ..audio import amplitude, limiter_gain, loudness
 from ..studio.decide import NEUTRAL
 from ..studio.ears import SILENCE_DB, by_width, level
-from ..studio.engineer import CEILING_DB, INSERTS, MOST_LIMITING_DB, Strips
+from ..studio.engineer import INSERTS, Strips
+from ..studio.master import CEILING_DB, MOST_LIMITING_DB
 
 ROOM = {"kind": "plate"}  # the one room of a rule, and of the generator
 SETTINGS = (*(name for names in INSERTS.values() for name in names), "pan", "send_db")

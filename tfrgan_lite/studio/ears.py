@@ -125,11 +125,23 @@ def level(groups: Groups, sample_rate: int) -> Tensor:
 
     The K weighting is applied to spectra, and the blocks of 370 ms are means of four frames.
     """
+    return gated(blocks(torch.stack([powers(track, sample_rate) for track in _in_order(groups)])))[0]
+
+
+def powers(track: Tensor, sample_rate: int) -> Tensor:
+    """K-weighted power of frames side by side, of :func:`frame` samples: (1 or 2, samples) -> (frames,)."""
     size, _, k_weights = _ruler(sample_rate)
-    blocks = torch.from_numpy(np.stack([_frames(track, size) @ k_weights for track in _in_order(groups)]))
-    if blocks.shape[1] > 4:
-        blocks = torch.nn.functional.avg_pool1d(blocks[:, None], 4, 1)[:, 0]
-    return gated(blocks)[0]
+    return torch.from_numpy(_frames(track, size) @ k_weights)
+
+
+def frame(sample_rate: int) -> int:
+    """Samples in a frame of :func:`powers`: about 93 ms."""
+    return _ruler(sample_rate)[0]
+
+
+def blocks(powers: Tensor) -> Tensor:
+    """Powers (tracks, frames) -> of blocks of four frames, one from each frame on: (tracks, frames - 3), at least 1."""
+    return torch.nn.functional.avg_pool1d(powers[:, None], 4, 1)[:, 0] if powers.shape[1] > 4 else powers
 
 
 def listen(groups: Groups, sample_rate: int) -> Heard:

@@ -9,23 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import torch
-from scipy.signal import sosfilt
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, max_pool1d
 
-from ..audio import amplitude, decibels, k_weighting, limiter_gain
+from ..audio import amplitude
 from ..errors import UserError
 from ..labels import style_index
 from . import console as desk
 from .decide import decide, focus_of, levels, room
-from .ears import Groups, by_width, gated, level, listen
+from .ears import Groups, by_width, level, listen
+from .master import CEILING_DB, WINDOW_MS, gain_to, master_gain
 from .taste import LOUDNESS_LUFS, draw
 
-CEILING_DB, WINDOW_MS = -1.0, 20.0
-MOST_LIMITING_DB = 12.0
-NEAR_LU = 0.002  # when the master gain is found
 FADER_LUFS = -20.0  # where a role at 0 LU is levelled before the master gain
 
 
@@ -77,8 +72,8 @@ def engineer(song, seed: int) -> Engineered:
     mix = strips.mix()
     master = {"gain_db": 0.0, "ceiling_db": CEILING_DB, "window_ms": WINDOW_MS}
     if heard.audible.any():
-        master["gain_db"] = _gain_to(LOUDNESS_LUFS[style], mix, rate)
-    gain = _master_gain(mix, rate, **master)
+        master["gain_db"] = gain_to(LOUDNESS_LUFS[style], mix, rate)
+    gain = master_gain(mix, rate, **master)
     console = [{name: float(values[k]) for name, values in settings.items()} for k in range(len(song.stems))]
     return Engineered(mix * gain, console, strips.room, master, strips, gain)
 
@@ -87,7 +82,7 @@ def replay(stems: Tensor, sample_rate: int, console: list[dict[str, float]], roo
     """Run dry stems (tracks, 2, samples) through an engineer's settings: wet stems (tracks, 2, samples)."""
     settings = {name: torch.tensor([strip[name] for strip in console]) for name in console[0]}
     strips = Strips(_inserts(by_width(stems), sample_rate, settings), sample_rate, settings, room)
-    return strips.wet().mul_(_master_gain(strips.mix(), sample_rate, **master))
+    return strips.wet().mul_(master_gain(strips.mix(), sample_rate, **master))
 
 
 INSERTS = {
@@ -147,40 +142,3 @@ class Strips:
         fader = amplitude(self.settings["gain_db"][tracks])
         place = desk.pan_gains(self.settings["pan"][tracks]) * fader[:, None]
         return place, amplitude(self.settings["send_db"][tracks]) * fader
-
-
-def _master_gain(mix: Tensor, rate: int, gain_db: float, ceiling_db: float, window_ms: float) -> Tensor:
-    """The master's gain over time, (samples,): the limiter's on top of `gain_db`."""
-    gain = 10 ** (gain_db / 20)
-    return limiter_gain(mix * gain, rate, ceiling_db, window_ms) * gain
-
-
-def _gain_to(target: float, mix: Tensor, rate: int) -> float:
-    """The gain in dB before the limiter that brings the mix (2, samples) to `target` LUFS after it.
-
-    What the limiter takes away is given back, until nothing is missing: on the power and the peak of each millisecond,
-    which is exact enough for loudness, and quick.
-    """
-    step, width = max(round(rate / 1000), 1), 2 * int(WINDOW_MS / 2) + 1
-    count = max(mix.shape[-1] // step, 400)
-    weighted = _by_step(sosfilt(k_weighting(rate), mix.numpy()), step, count)
-    power = torch.from_numpy(np.einsum("csi,csi->s", weighted, weighted) / step).float()[None]
-    peak = torch.from_numpy(np.abs(_by_step(mix.numpy(), step, count)).max((0, 2)))[None].clamp_min(1e-9)
-    ceiling, gain = 10 ** (CEILING_DB / 20), torch.ones(())
-    most = ceiling * 10 ** (MOST_LIMITING_DB / 20) / peak.max()
-    for _ in range(8):
-        wanted = (ceiling / (gain * peak)).clamp_max(1)
-        smallest = -max_pool1d(-wanted, width, 1, width // 2)
-        over_time = gain * avg_pool1d(smallest, width, 1, width // 2, count_include_pad=False)
-        lufs, _ = gated(avg_pool1d(power * over_time.square(), 400, 100))  # the standard's blocks
-        gain = torch.minimum(gain * amplitude(target - lufs), most)
-        if abs(target - lufs) < NEAR_LU:
-            break
-    return float(decibels(gain))
-
-
-def _by_step(audio: np.ndarray, step: int, count: int) -> np.ndarray:
-    """Cut audio (channels, samples) into (channels, count, step), padded with zeros where it is shorter."""
-    short = max(count * step - audio.shape[-1], 0)
-    audio = np.pad(audio, ((0, 0), (0, short))) if short else audio
-    return audio[:, : count * step].reshape(len(audio), count, step)

@@ -34,6 +34,13 @@ def read_folder(path: str | Path, style: str) -> Song:
     finite.
     """
     style_index(style)
+    files = stem_files(path)
+    stems, rate = stack([read_track(file) for file in files])
+    return Song(stems, tuple(guess_role(file.stem) for file in files), style, rate, names_of(files))
+
+
+def stem_files(path: str | Path) -> list[Path]:
+    """The audio files of a folder, sorted by name. Raises UserError as :func:`read_folder` does for a folder."""
     folder = existing_folder(path, "give the folder that holds the stems")
     files = [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
     files = sorted((f for f in files if f.suffix.lower() in READABLE | UNREADABLE), key=lambda file: file.name)
@@ -46,11 +53,13 @@ def read_folder(path: str | Path, style: str) -> Song:
     for file in files:
         if file.suffix.lower() in UNREADABLE:
             raise UserError(f"{file}: {file.suffix} cannot be read here; convert it to WAV or FLAC, or take it away")
-    stems, rate = stack([read_track(file) for file in files])
+    return files
+
+
+def names_of(files: Sequence[Path]) -> tuple[str, ...]:
+    """The tracks' names: drums.wav beside drums.flac are two tracks, whose names must stay two."""
     known = [file.stem for file in files]
-    # drums.wav beside drums.flac: two tracks, whose names must stay two.
-    names = tuple(file.stem if known.count(file.stem) == 1 else file.name for file in files)
-    return Song(stems, tuple(guess_role(file.stem) for file in files), style, rate, names)
+    return tuple(file.stem if known.count(file.stem) == 1 else file.name for file in files)
 
 
 def existing_folder(path: str | Path, remedy: str) -> Path:
