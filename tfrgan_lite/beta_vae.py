@@ -14,11 +14,44 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - logvar - 1)
 
 
+class SharedNoise:
+    """Standard normal draws for a batch of which this process has a share: drawn for all songs, so that every process
+    draws alike, and cut to its own.
+
+    Args:
+        seed: of the draws.
+        device: of the tensors.
+        songs: which of the batch's songs are here (local songs,); all of them if None.
+        total: songs in the batch.
+    """
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu", songs: Tensor | None = None, total: int = 0):
+        self.source = torch.Generator(device).manual_seed(seed)
+        self.songs, self.total = songs, total
+
+    def normal(self, like: Tensor) -> Tensor:
+        """A draw (local songs, ...) of the shape, type and device of ``like``."""
+        songs = len(like) if self.songs is None else self.total
+        draw = torch.randn((songs, *like.shape[1:]), generator=self.source, device=like.device, dtype=like.dtype)
+        return draw if self.songs is None else draw[self.songs]
+
+
+Noise = torch.Generator | SharedNoise | None
+
+
+def normal_like(like: Tensor, noise: Noise) -> Tensor:
+    """A standard normal draw of the shape, type and device of ``like``, from torch's own source if ``noise`` is
+    None."""
+    if isinstance(noise, SharedNoise):
+        return noise.normal(like)
+    return torch.randn(like.shape, generator=noise, device=like.device, dtype=like.dtype)
+
+
 def active_units(kl: Tensor, threshold: float = 0.01) -> int:
     """How many latent units carry information: those whose KL (..., latent), averaged over all else, is above
     ``threshold`` nats.
     """
-    return int((kl.reshape(-1, kl.shape[-1]).mean(0) > threshold).sum())
+    return int((kl.flatten(0, -2).mean(0) > threshold).sum())
 
 
 class BetaVAEModule(nn.Module):
@@ -37,14 +70,14 @@ class BetaVAEModule(nn.Module):
         self.decode = nn.Linear(latent, d_model)
         nn.init.zeros_(self.encode.bias)
 
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, noise: Noise = None) -> tuple[Tensor, Tensor]:
         """(..., d_model) -> decoded features (..., d_model) and the KL of each unit (..., latent) in nats.
 
         In training the latent is sampled (from ``noise`` if given); in evaluation it is its mean.
         """
         mu, logvar = self.encode(x).chunk(2, dim=-1)
         logvar = logvar.clamp(-10, 10)  # keeps exp() finite in half precision
-        z = reparameterise(mu, logvar, _normal(mu, noise)) if self.training else mu
+        z = reparameterise(mu, logvar, normal_like(mu, noise)) if self.training else mu
         return self.decode(z), kl_to_standard_normal(mu, logvar)
 
 
@@ -77,15 +110,15 @@ class BetaVAE(nn.Module):
         """(..., latent) -> (..., features)."""
         return self.decoder(z)
 
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, noise: Noise = None) -> tuple[Tensor, Tensor, Tensor]:
         """(..., features) -> reconstruction (..., features), μ and log σ² (..., latent). Samples z in training, else z
         = μ.
         """
         mu, logvar = self.encode(x)
-        z = reparameterise(mu, logvar, _normal(mu, noise)) if self.training else mu
+        z = reparameterise(mu, logvar, normal_like(mu, noise)) if self.training else mu
         return self.decode(z), mu, logvar
 
-    def loss(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, x: Tensor, noise: Noise = None) -> tuple[Tensor, Tensor, Tensor]:
         """(batch, features) -> total, reconstruction (half the squared error, summed over features) and KL, means over
         the batch.
 
@@ -95,7 +128,3 @@ class BetaVAE(nn.Module):
         error = 0.5 * (reconstruction - x).square().sum(-1).mean()
         kl = kl_to_standard_normal(mu, logvar).sum(-1).mean()
         return error + self.beta * kl, error, kl
-
-
-def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -7,28 +7,60 @@ import torch
 
 from .errors import UserError
 
+CHOICES = {
+    "attention": ("full", "local", "linear"),
+    "core": ("attention", "lstm"),
+    "tokens": ("strips", "patches"),
+    "position": ("learned", "sinusoidal", "none"),
+    "z_to": ("coarse", "start"),
+    "discriminator": ("spectral", "mlp"),
+    "adversarial": ("minimax", "non_saturating", "hinge"),
+}
+
+
+def _check_choices(config: object) -> None:
+    """Raise UserError for a field that names something unknown."""
+    for name, choices in CHOICES.items():
+        value = getattr(config, name, choices[0])
+        if value not in choices:
+            raise UserError(f"{name}: {value!r} is unknown; choose one of {', '.join(choices)}")
+
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of a generator. Two generators with equal architecture can exchange weights."""
+    """The shape of a generator. Two generators with equal architecture can exchange weights.
+
+    The fields from ``core`` on take parts away, or put others in their place, so that their worth can be measured.
+    Raises UserError for a word that names nothing.
+    """
 
     d_model: int = 64  # width of a token
     heads: int = 4
     encoder_layers: int = 2
     decoder_layers: int = 2
-    latent: int = 16  # units of the β-VAE module in each layer
-    z: int = 8  # length of the noise vector
+    latent: int = 16  # units of the β-VAE module in each layer; 0: no modules
+    z: int = 8  # length of the noise vector; 0: none, one mix for each song
     mels: int = 80  # F, bands from 20 Hz to 20 kHz
     bands: int = 16  # broad bands of the coarse head
-    stride: int = 32  # frames in a token
+    stride: int = 32  # frames in a strip, which is a token
     frames: int = 1000  # T of a window in training and in use: 10 s
-    fine: int = 64  # width of the fine head
+    fine: int = 64  # width of the fine head; 0: no fine head, a console alone
     attention: str = "full"  # over time: full, local or linear
+    core: str = "attention"  # what goes over time: attention, or an LSTM of its size
+    tokens: str = "strips"  # of the envelope: strips, or patches of 16 by 16
+    position: str = "learned"  # of a token in time: learned and sinusoidal, sinusoidal alone, or none
+    z_to: str = "coarse"  # z reaches the start token and the coarse head, or the start token alone: start
+    across_tracks: bool = True  # whether a track's tokens see those of the others
+    send: bool = True  # whether the console has a reverb send
+    mirror: bool = True  # whether left and right are a coin's choice, made outside of the network
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One experiment: data, model, training and judgement."""
+    """One experiment: data, model, training and judgement. Raises UserError for a word that names nothing."""
 
     name: str
     architecture: Architecture = field(default_factory=Architecture)
@@ -48,19 +80,25 @@ class Preset:
     discriminator_rate: float = 4e-4
     warm_up: int = 40  # steps to the full learning rate
     checkpoint_every: int = 100  # steps
+    ema: float | None = None  # decay of the mean of the generator's weights that is used; None: the last weights are
     seed: int = 0
     # the weights of the loss
-    mix_weight: float = 1.0  # log-mel of the mix, left/right and mid/side
+    mix_weight: float = 1.0  # log-mel of the mix, left and right
+    mid_side: bool = True  # and mid and side
     stems_weight: float = 0.5  # log-mel of each wet stem
     adversarial_weight: float = 0.05
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
-    latent_weight: float = 0.02  # of the posterior's KL, summed over z; None: no posterior, z is noise
+    posterior: bool = True  # whether z in training says how the song was mixed; else it is noise, as in use
+    latent_weight: float = 0.02  # of the posterior's KL, summed over z
     beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
     # the adversary
     discriminator: str = "spectral"  # spectral or mlp
     adversarial: str = "hinge"  # minimax, non_saturating or hinge
     gradient_penalty: float = 0.02  # R1 (Mescheder et al. 2018)
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
 
 
 PRESETS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import safetensors.torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import UserError
 
@@ -55,6 +55,23 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load a module's state. Raises ValueError, and loads nothing, if a tensor is missing, unknown, or of another
+    shape: which one, and how many more.
+    """
+    own = module.state_dict()
+    wrong = [f"{name} is missing" for name in own if name not in tensors]
+    wrong += [f"{name} is unknown" for name in tensors if name not in own]
+    wrong += [
+        f"{name} has shape {tuple(tensors[name].shape)} in place of {tuple(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise ValueError(wrong[0] + (f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""))
+    module.load_state_dict(tensors)
 
 
 def ensure_free(path: Path, force: bool = False) -> None:

@@ -17,14 +17,15 @@ from scipy.signal import sosfreqz
 from torch import Tensor, nn
 
 from .audio import k_weighting
+from .beta_vae import Noise
 from .config import Architecture
 from .errors import UserError
-from .files import load_tensors, save_tensors
+from .files import fill, load_tensors, save_tensors
 from .labels import STYLES
 from .mel import mel_points, standardised
 from .positional import TrackTimePosition
 from .prepare import EXTRA_METERS, MASTER_LUFS, POOL, REFERENCE_RATE, front, room_power
-from .serialize import TokenEmbedding
+from .serialize import PatchEmbedding, TokenEmbedding
 from .studio.console import pan_gains
 from .transformer import TFRDecoder, TFREncoder
 
@@ -33,6 +34,7 @@ NEPER_DB = 20 / log(10)  # dB in a natural logarithm of amplitude
 GAIN_RANGE = 3.5  # nats: the coarse head moves a track by at most 30 dB
 BAND_RANGE = 2.0  # nats: the coarse and fine heads move a band by at most 17 dB each
 PHASE_RANGE = torch.pi
+PATCH = 16  # bands and frames of the envelope in a patch
 
 
 @dataclass
@@ -105,11 +107,12 @@ def long_term(console: Console, dry_power: Tensor) -> Tensor:
 class CoarseHead(nn.Module):
     """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send."""
 
-    def __init__(self, d_model: int, bands: int, mels: int, z: int):
+    def __init__(self, d_model: int, bands: int, mels: int, z: int, send: bool = True):
         super().__init__()
-        self.mels = mels
+        self.mels, self.z = mels, z
+        self.settings = [1, 1, int(send), bands]  # how many numbers say gain, pan, send, bands
         self.hidden = nn.Linear(d_model + z, 2 * d_model)
-        self.out = nn.Linear(2 * d_model, 3 + bands)
+        self.out = nn.Linear(2 * d_model, sum(self.settings))
         nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
         weights = k_weights(mels)
@@ -117,12 +120,12 @@ class CoarseHead(nn.Module):
 
     def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
         """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings."""
-        h = torch.cat([h.mean(2), z[:, None].expand(-1, h.shape[1], -1)], dim=-1)
-        settings = self.out(functional.gelu(self.hidden(h)))
-        gain = GAIN_RANGE * torch.tanh(settings[..., 0] / GAIN_RANGE)
-        pan = torch.tanh(settings[..., 1])
-        send = (settings[..., 2] - 2).clamp(-7, 2).exp()  # starts at 0.14: -17 dB
-        bands = BAND_RANGE * torch.tanh(settings[..., 3:] / BAND_RANGE)
+        h = torch.cat([h.mean(2), z[:, None, : self.z].expand(-1, h.shape[1], -1)], dim=-1)
+        gain, pan, send, bands = self.out(functional.gelu(self.hidden(h))).split(self.settings, dim=-1)
+        gain = GAIN_RANGE * torch.tanh(gain[..., 0] / GAIN_RANGE)
+        pan = torch.tanh(pan[..., 0])
+        send = (send - 2).clamp(-7, 2).exp().sum(-1)  # starts at 0.14: -17 dB; 0 where there is none
+        bands = BAND_RANGE * torch.tanh(bands / BAND_RANGE)
         bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
         # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
         power = self.power(meters)
@@ -184,15 +187,21 @@ class Generator(nn.Module):
     def __init__(self, architecture: Architecture | None = None):
         super().__init__()
         self.architecture = a = architecture or Architecture()
-        self.embed = TokenEmbedding(a.mels, a.d_model, a.stride // POOL)
+        patches = a.tokens == "patches"
+        self.columns = -(-a.mels // PATCH) if patches else 1  # tokens of one time
+        self.stride = PATCH * POOL if patches else a.stride  # frames that a token stands for
+        self.embed = (
+            PatchEmbedding(a.d_model, PATCH) if patches else TokenEmbedding(a.mels, a.d_model, a.stride // POOL)
+        )
         self.read_meters = nn.Linear(2 * a.mels + EXTRA_METERS, a.d_model)
-        self.position = TrackTimePosition(a.d_model, -(-a.frames // a.stride) + 1)
-        self.encoder = TFREncoder(a.encoder_layers, a.d_model, a.heads, a.latent, a.attention)
+        self.position = TrackTimePosition(a.d_model, -(-a.frames // self.stride) * self.columns + 1, a.position)
+        stack = (a.d_model, a.heads, a.latent, "lstm" if a.core == "lstm" else a.attention, a.across_tracks)
+        self.encoder = TFREncoder(a.encoder_layers, *stack)
         self.style = nn.Embedding(len(STYLES), a.d_model)
         self.start = nn.Sequential(nn.Linear(a.z + a.d_model, a.d_model), nn.GELU(), nn.Linear(a.d_model, a.d_model))
-        self.decoder = TFRDecoder(a.decoder_layers, a.d_model, a.heads, a.latent, a.attention)
-        self.coarse = CoarseHead(a.d_model, a.bands, a.mels, a.z)
-        self.fine = FineHead(a.mels, a.d_model, a.fine)
+        self.decoder = TFRDecoder(a.decoder_layers, *stack)
+        self.coarse = CoarseHead(a.d_model, a.bands, a.mels, a.z if a.z_to == "coarse" else 0, a.send)
+        self.fine = FineHead(a.mels, a.d_model, a.fine) if a.fine else None
         self.register_buffer("style_lufs", torch.full((len(STYLES),), MASTER_LUFS))  # of finished mixes, as learned
 
     def forward(
@@ -205,7 +214,7 @@ class Generator(nn.Module):
         present: Tensor,
         around: Tensor,
         start: int = 0,
-        noise: torch.Generator | None = None,
+        noise: Noise = None,
     ) -> Decision:
         """Listen to all tracks and decide what each shall become.
 
@@ -233,7 +242,7 @@ class Generator(nn.Module):
         style: Tensor,
         z: Tensor,
         present: Tensor,
-        noise: torch.Generator | None = None,
+        noise: Noise = None,
     ) -> tuple[Tensor, Console, list[Tensor]]:
         """The first part of :meth:`forward`: what the decoder's tokens (B, N, tokens, d_model) say of each stretch of
         time, the console's settings, and the KL of each layer."""
@@ -248,13 +257,17 @@ class Generator(nn.Module):
     def refine(self, tokens: Tensor, console: Console, around: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         """The second part: the fine head's gain and phase (C, N, 2, frames, F) of the frames that ``around`` is about,
         ``start`` and on, by the tokens (C, N, tokens, d_model) of the song they are in."""
-        drawn_out = self.draw_out(tokens, start, around.shape[-2] - 2 * FineHead.MARGIN)
-        return self.fine(standardised(around), drawn_out, console)
+        frames = around.shape[-2] - 2 * FineHead.MARGIN
+        if self.fine is None:
+            nothing = console.bands.new_zeros(())
+            return (nothing.expand(*around.shape[:2], 2, frames, around.shape[-1]),) * 2
+        return self.fine(standardised(around), self.draw_out(tokens, start, frames), console)
 
     def draw_out(self, h: Tensor, start: int, frames: int) -> Tensor:
         """Tokens (B, N, tokens, d_model) -> (B, N, frames, d_model) from frame ``start`` on: straight lines between the
-        tokens, each of which stands in the middle of its frames."""
-        place = (torch.arange(start, start + frames, device=h.device) + 0.5) / self.architecture.stride - 0.5
+        tokens, each of which stands in the middle of its frames; those of one time count as their mean."""
+        h = h.unflatten(2, (-1, self.columns)).mean(3)
+        place = (torch.arange(start, start + frames, device=h.device) + 0.5) / self.stride - 0.5
         place = place.clamp(0, h.shape[2] - 1)[:, None]
         weights = (1 - (place - torch.arange(h.shape[2], device=h.device)).abs()).clamp_min(0)
         return weights @ h
@@ -273,12 +286,13 @@ class Generator(nn.Module):
     def from_pretrained(cls, path: str | Path = WEIGHTS) -> "Generator":
         """The generator stored at ``path``, the shipped one by default, in evaluation mode. Its card is ``.card``.
 
-        Raises UserError if the file is missing, damaged, or of another architecture than this version's code.
+        Raises UserError if the file is missing, damaged, or of another version of this code: which tensor, or which
+        field of the architecture, does not fit.
         """
         try:
             tensors, metadata = load_tensors(path)
             generator = cls(Architecture(**json.loads(metadata["architecture"])))
-            generator.load_state_dict(tensors)
+            fill(generator, tensors)
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: cannot be read as safetensors weights ({error}); train them again") from error
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

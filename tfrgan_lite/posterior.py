@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .beta_vae import kl_to_standard_normal, reparameterise
+from .beta_vae import Noise, kl_to_standard_normal, normal_like, reparameterise
 from .labels import ROLES, STYLES
 from .mel import FLOOR
 
@@ -30,13 +30,33 @@ class Posterior(nn.Module):
         roles: Tensor,
         style: Tensor,
         present: Tensor,
-        noise: torch.Generator | None = None,
+        noise: Noise = None,
     ) -> tuple[Tensor, Tensor]:
-        """Mean mel powers (B, N, 2, F) of the dry and of the engineer's wet tracks -> z (B, z) and its KL in nats."""
+        """Mean mel powers (B, N, 2, F) of the dry and of the engineer's wet tracks -> z and its KL in nats, (B, z)."""
         change = torch.log(wet_power + FLOOR) - torch.log(dry_power + FLOOR)
         h = self.track(self.change(change.flatten(2)) + self.role(roles) + self.style(style)[:, None])
         h = (h * present[..., None]).sum(1) / present.sum(1, keepdim=True).clamp_min(1)
         mu, logvar = self.out(h).chunk(2, dim=-1)
         logvar = logvar.clamp(-10, 10)
-        draw = torch.randn(mu.shape, generator=noise, device=mu.device, dtype=mu.dtype)
-        return reparameterise(mu, logvar, draw), kl_to_standard_normal(mu, logvar)
+        return reparameterise(mu, logvar, normal_like(mu, noise)), kl_to_standard_normal(mu, logvar)
+
+
+class Prior(nn.Module):
+    """In the posterior's place: z is noise, as it is in use, and knows nothing of the mix. Its KL is 0."""
+
+    def __init__(self, z: int):
+        super().__init__()
+        self.z = z
+
+    def forward(
+        self,
+        dry_power: Tensor,
+        wet_power: Tensor,
+        roles: Tensor,
+        style: Tensor,
+        present: Tensor,
+        noise: Noise = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Called as :class:`Posterior` -> z (B, z) and zeros (B, z)."""
+        nothing = dry_power.new_zeros(len(dry_power), self.z)
+        return normal_like(nothing, noise), nothing

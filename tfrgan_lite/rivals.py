@@ -18,7 +18,7 @@ from .baselines.networks import GainPanNetwork, WaveUNet
 from .config import Preset
 from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
 from .errors import UserError
-from .files import load_tensors, save_tensors
+from .files import fill, load_tensors, save_tensors
 from .labels import style_index
 from .losses import log_mel_l1
 from .memory import keep_freed_memory
@@ -185,7 +185,7 @@ def load(path: str | Path) -> Network:
     try:
         tensors, metadata = load_tensors(path)
         network = NETWORKS[metadata["network"]](**json.loads(metadata["shape"]))
-        network.load_state_dict(tensors)
+        fill(network, tensors)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read as safetensors weights ({error}); train them again") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

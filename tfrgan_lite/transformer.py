@@ -5,11 +5,11 @@ them (pre-norm residuals, Xiong et al. 2020). Every layer returns the KL of its 
 nats.
 """
 
-import torch
 from torch import Tensor, nn
 
 from .attention import MultiHeadAttention
-from .beta_vae import BetaVAEModule
+from .beta_vae import BetaVAEModule, Noise
+from .recurrent import LSTMOverTime
 
 
 class FeedForward(nn.Sequential):
@@ -20,18 +20,27 @@ class FeedForward(nn.Sequential):
 
 
 class FeedForwardBetaVAE(nn.Module):
-    """The end of every TFR layer: x + FFN(norm x), then x + β-VAE(norm x)."""
+    """The end of every TFR layer: x + FFN(norm x), then x + β-VAE(norm x), if ``latent`` is not 0."""
 
     def __init__(self, d_model: int, latent: int):
         super().__init__()
         self.norm_ffn, self.ffn = nn.LayerNorm(d_model), FeedForward(d_model)
-        self.norm_vae, self.vae = nn.LayerNorm(d_model), BetaVAEModule(d_model, latent)
+        if latent:
+            self.norm_vae, self.vae = nn.LayerNorm(d_model), BetaVAEModule(d_model, latent)
+        self.latent = latent
 
-    def forward(self, x: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """(..., d_model) -> (..., d_model) and the KL (..., latent) in nats."""
         x = x + self.ffn(self.norm_ffn(x))
+        if not self.latent:
+            return x, x.new_zeros(*x.shape[:-1], 0)
         y, kl = self.vae(self.norm_vae(x), noise)
         return x + y, kl
+
+
+def over_time(d_model: int, heads: int, kind: str, causal: bool) -> nn.Module:
+    """What carries a layer's tokens along time: attention of a kind, or a :class:`LSTMOverTime` of its size."""
+    return LSTMOverTime(d_model, causal) if kind == "lstm" else MultiHeadAttention(d_model, heads, kind)
 
 
 class TFREncoderLayer(nn.Module):
@@ -39,61 +48,70 @@ class TFREncoderLayer(nn.Module):
 
     Args:
         d_model, heads: width and number of heads.
-        latent: units of the β-VAE module.
-        kind: kind of the attention over time: "full", "local" or "linear".
+        latent: units of the β-VAE module; 0 leaves it out.
+        kind: of the attention over time: "full", "local" or "linear"; or "lstm", which takes its place.
+        across: whether there is attention across tracks.
     """
 
-    def __init__(self, d_model: int, heads: int, latent: int, kind: str = "full"):
+    def __init__(self, d_model: int, heads: int, latent: int, kind: str = "full", across: bool = True):
         super().__init__()
-        self.norm_time, self.over_time = nn.LayerNorm(d_model), MultiHeadAttention(d_model, heads, kind)
-        self.norm_tracks, self.across_tracks = nn.LayerNorm(d_model), MultiHeadAttention(d_model, heads)
+        self.norm_time, self.over_time = nn.LayerNorm(d_model), over_time(d_model, heads, kind, causal=False)
+        if across:
+            self.norm_tracks, self.across_tracks = nn.LayerNorm(d_model), MultiHeadAttention(d_model, heads)
+        self.across = across
         self.tail = FeedForwardBetaVAE(d_model, latent)
 
-    def forward(self, x: Tensor, present: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, present: Tensor, noise: Noise = None) -> tuple[Tensor, Tensor]:
         """x (batch, N, T, d_model), present (batch, N) bool: absent tracks are heard by nobody. -> x and KL."""
-        batch, tracks, length, _ = x.shape
         y = self.over_time(self.norm_time(x).flatten(0, 1))
-        x = x + y.unflatten(0, (batch, tracks))
+        x = x + y.unflatten(0, x.shape[:2])
+        if self.across:
+            x = x + self._from_tracks(x, present)
+        return self.tail(x, noise)
+
+    def _from_tracks(self, x: Tensor, present: Tensor) -> Tensor:
+        batch, _, length, _ = x.shape
         y = self.norm_tracks(x).transpose(1, 2).flatten(0, 1)  # (batch * T, N, d_model)
         y = self.across_tracks(y, mask=present.repeat_interleave(length, 0))
-        x = x + y.unflatten(0, (batch, length)).transpose(1, 2)
-        return self.tail(x, noise)
+        return y.unflatten(0, (batch, length)).transpose(1, 2)
 
 
 class TFRDecoderLayer(nn.Module):
-    """Causal attention over time within each track, attention to the encoder's tokens of all tracks, FFN, β-VAE."""
+    """Causal attention over time within each track, attention to the encoder's tokens, FFN, β-VAE.
 
-    def __init__(self, d_model: int, heads: int, latent: int, kind: str = "full"):
+    Args:
+        d_model, heads, latent, kind: as of :class:`TFREncoderLayer`; an LSTM goes forward only.
+        across: whether a track sees the encoder's tokens of all tracks, or its own alone.
+    """
+
+    def __init__(self, d_model: int, heads: int, latent: int, kind: str = "full", across: bool = True):
         super().__init__()
-        self.norm_time, self.over_time = nn.LayerNorm(d_model), MultiHeadAttention(d_model, heads, kind)
+        self.norm_time, self.over_time = nn.LayerNorm(d_model), over_time(d_model, heads, kind, causal=True)
         self.norm_memory, self.to_memory = nn.LayerNorm(d_model), MultiHeadAttention(d_model, heads)
+        self.across = across
         self.tail = FeedForwardBetaVAE(d_model, latent)
 
-    def forward(
-        self, x: Tensor, memory: Tensor, present: Tensor, noise: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, memory: Tensor, present: Tensor, noise: Noise = None) -> tuple[Tensor, Tensor]:
         """x (batch, N, T, d_model), memory (batch, N, S, d_model), present (batch, N) bool -> x and KL."""
-        batch, tracks, length, _ = x.shape
         y = self.over_time(self.norm_time(x).flatten(0, 1), causal=True)
-        x = x + y.unflatten(0, (batch, tracks))
-        y = self.to_memory(
-            self.norm_memory(x).flatten(1, 2),
-            memory.flatten(1, 2),
-            mask=present.repeat_interleave(memory.shape[2], 1),
-        )
-        x = x + y.unflatten(1, (tracks, length))
+        x = x + y.unflatten(0, x.shape[:2])
+        mask = present.repeat_interleave(memory.shape[2], 1) if self.across else None
+        # All tracks of a song are one sequence, or each is one of its own: (batch, N T, ·) or (batch N, T, ·).
+        joined = (1, 2) if self.across else (0, 1)
+        y = self.to_memory(self.norm_memory(x).flatten(*joined), memory.flatten(*joined), mask=mask)
+        x = x + y.unflatten(joined[0], [x.shape[i] for i in joined])
         return self.tail(x, noise)
 
 
 class TFREncoder(nn.Module):
     """A stack of :class:`TFREncoderLayer` and a last norm."""
 
-    def __init__(self, layers: int, d_model: int, heads: int, latent: int, kind: str = "full"):
+    def __init__(self, layers: int, d_model: int, heads: int, latent: int, kind: str = "full", across: bool = True):
         super().__init__()
-        self.layers = nn.ModuleList(TFREncoderLayer(d_model, heads, latent, kind) for _ in range(layers))
+        self.layers = nn.ModuleList(TFREncoderLayer(d_model, heads, latent, kind, across) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
 
-    def forward(self, x: Tensor, present: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, present: Tensor, noise: Noise = None) -> tuple[Tensor, list[Tensor]]:
         """(batch, N, T, d_model) -> memory of the same shape, and the KL of each layer."""
         kl = []
         for layer in self.layers:
@@ -105,14 +123,12 @@ class TFREncoder(nn.Module):
 class TFRDecoder(nn.Module):
     """A stack of :class:`TFRDecoderLayer` and a last norm. The first token of x is the start token."""
 
-    def __init__(self, layers: int, d_model: int, heads: int, latent: int, kind: str = "full"):
+    def __init__(self, layers: int, d_model: int, heads: int, latent: int, kind: str = "full", across: bool = True):
         super().__init__()
-        self.layers = nn.ModuleList(TFRDecoderLayer(d_model, heads, latent, kind) for _ in range(layers))
+        self.layers = nn.ModuleList(TFRDecoderLayer(d_model, heads, latent, kind, across) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
 
-    def forward(
-        self, x: Tensor, memory: Tensor, present: Tensor, noise: torch.Generator | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, memory: Tensor, present: Tensor, noise: Noise = None) -> tuple[Tensor, list[Tensor]]:
         """x (batch, N, 1 + T, d_model), memory (batch, N, S, d_model) -> tokens like x, and the KL of each layer."""
         kl = []
         for layer in self.layers:
