@@ -10,7 +10,7 @@ help:
 	@echo "make book [PRESET=cpu|ci|gpu]  execute the chapters and build the site in _build/html (cpu: minutes, ci: seconds a chapter)"
 	@echo "make test                      ruff, pytest, and every notebook through nbmake with the ci preset"
 	@echo "make check-site                test the built site: no network, mathematics, sound (needs chromium)"
-	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, how long a step waits for data, and the studio"
+	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, a training step and its parts, how long it waits for data, and the studio"
 	@echo "make clean                     remove what was built; .venv stays"
 
 setup: $(READY)
@@ -37,6 +37,7 @@ check-site: setup
 bench: setup
 	@$(PY) benchmarks/layer.py
 	@$(PY) benchmarks/loader.py
+	@$(PY) benchmarks/training.py $(PRESET)
 	@$(PY) benchmarks/studio.py
 
 clean:

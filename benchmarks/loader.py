@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import torch
 
+from tfrgan_lite.batches import LessonSet, made_ahead
 from tfrgan_lite.cache import GIB, Cache
 from tfrgan_lite.config import preset
-from tfrgan_lite.data import LessonSet, made_ahead
 from tfrgan_lite.memory import keep_freed_memory
 from tfrgan_lite.train import Trainer
 

@@ -9,8 +9,8 @@ from small import TINY
 
 from tfrgan_lite.audio import amplitude, true_peak_db
 from tfrgan_lite.baselines.networks import GAIN_RANGE_DB, mean_of_present
+from tfrgan_lite.batches import LessonSet
 from tfrgan_lite.config import Preset
-from tfrgan_lite.data import LessonSet
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.files import save_tensors
 from tfrgan_lite.generator import Generator

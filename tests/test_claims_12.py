@@ -7,7 +7,7 @@ import torch
 from small import TINY
 
 from tfrgan_lite.baselines.levels import TRACK_LUFS
-from tfrgan_lite.data import LessonSet
+from tfrgan_lite.batches import LessonSet
 from tfrgan_lite.losses import discriminator_hinge_loss, generator_hinge_loss
 from tfrgan_lite.train import Trainer
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from joblib import cpu_count
@@ -18,10 +19,11 @@ from small import TINY
 
 from tfrgan_lite import __main__ as command_line
 from tfrgan_lite import data
+from tfrgan_lite.batches import Lesson, LessonSet, Share, made_ahead
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.config import PRESETS
 from tfrgan_lite.cores import on_all_cores
-from tfrgan_lite.data import HELD_OUT, LessonSet, leans_right, made_ahead, mixed_song, on_held_out_songs, song_tensors
+from tfrgan_lite.data import HELD_OUT, leans_right, mixed_song, on_held_out_songs, song_tensors
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.prepare import hear
 from tfrgan_lite.studio import Song
@@ -123,7 +125,7 @@ def test_a_mirrored_mix_is_learned_with_its_stems_mirrored():
     lessons = LessonSet(replace(TINY, songs=1, songs_with_audio=1, batch=1, rendered=1), progress=False)
     batches = []
     for mix in (0, 1):
-        lessons.lessons = lessons.rendered = [data.Lesson(song, mix)]
+        lessons.lessons = [Lesson(song, mix)]
         batches.append(lessons.batch(0))
     one, other = batches
     assert torch.equal(one.dry, other.dry.flip(2)) and torch.equal(one.dry_power, other.dry_power.flip(2))
@@ -133,13 +135,12 @@ def test_a_mirrored_mix_is_learned_with_its_stems_mirrored():
 def test_audio_of_some_songs_and_meters_of_all():
     """A batch hears all its songs; only the first of them come with sound, that of the songs that have it."""
     lessons = LessonSet(SHORT, progress=False)
-    assert (len(lessons.rendered), len(lessons.lessons)) == (5, 8)
+    assert (lessons.with_audio, len(lessons.lessons)) == (5, 8)
     batch = lessons.batch(0)
     assert len(batch.envelope) == len(batch.roles) == 3
     assert len(batch.dry) == len(batch.log_mel) == len(batch.mix_log_mel) == 2
     assert batch.dry.shape[1] == batch.roles.shape[1]
     assert "dry" not in lessons.lessons[-1].song
-    assert torch.equal(lessons.lessons[0].song["wet_power"], lessons.rendered[0].song["wet_power"])
 
 
 def test_batches_depend_on_seed_and_step_alone():
@@ -147,6 +148,35 @@ def test_batches_depend_on_seed_and_step_alone():
     one, again, other = lessons.batch(3), lessons.batch(3), lessons.batch(4)
     assert torch.equal(one.dry, again.dry) and one.offset == again.offset
     assert one.dry.shape != other.dry.shape or not torch.equal(one.dry, other.dry)
+
+
+def test_shares_of_a_batch_make_the_whole():
+    """Each of two processes gets half of the songs with sound and half of the others, padded and cut alike."""
+    lessons = LessonSet(replace(SHORT, batch=6), progress=False)
+    for step in range(4):
+        whole, parts = lessons.batch(step), [lessons.batch(step, Share(i, 2)) for i in range(2)]
+        for name, value in vars(whole).items():
+            if name == "offset":
+                assert all(part.offset == value for part in parts)
+                continue
+            halves = [getattr(part, name) for part in parts]
+            order = [half[:1] for half in halves] + [half[1:] for half in halves]  # one with sound, two others
+            assert torch.equal(torch.cat(order), value), name
+
+
+def test_songs_of_a_batch_have_about_as_many_tracks_and_all_songs_come():
+    """Less is padded than by chance, no lesson comes twice, and none is left out."""
+    lessons = LessonSet(replace(SHORT, songs=12, songs_with_audio=9, mixes=2), progress=False)
+    seen, spread = np.zeros(len(lessons.lessons)), []
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        drawn = lessons._draw(len(lessons.lessons), 4, rng.choice(lessons.tracks), rng)
+        assert len(set(drawn)) == 4
+        seen[drawn] += 1
+        spread.append(np.ptp(lessons.tracks[drawn]))
+    assert np.mean(spread) < 0.5 * np.mean([np.ptp(rng.choice(lessons.tracks, 4, False)) for _ in range(400)])
+    assert seen.min() > 0.2 * seen.mean()
+    assert sorted(lessons._draw(3, 7, 4, rng)) != sorted(range(3)) and set(lessons._draw(3, 7, 4, rng)) == {0, 1, 2}
 
 
 # the cache
@@ -186,7 +216,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from test_data import SHORT
 from dataclasses import replace
-from tfrgan_lite.data import LessonSet
+from tfrgan_lite.batches import LessonSet
 if __name__ == "__main__":
     LessonSet(replace(SHORT, songs=200), progress=False)
 """
@@ -304,7 +334,7 @@ def test_workers_that_keep_much_go_on():
 def command(*arguments, capsys):
     """Exit code and what was said on standard error, up to where training would begin."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(command_line, "preset_called", lambda name, seed: replace(SHORT, seed=seed))
+        patch.setattr(command_line, "preset_called", lambda name, **changes: replace(SHORT, **changes))
         patch.setattr("tfrgan_lite.train.Trainer", lambda *_: sys.exit(7))
         patch.setattr(sys, "argv", ["tfrgan_lite", "train", *map(str, arguments)])
         command_line.main()

@@ -1,5 +1,8 @@
 """G: shapes, permutation, silence, windows, latitude of its heads, and its weights on disk."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 import torch
 from small import SMALL
@@ -7,7 +10,9 @@ from small import SMALL
 from tfrgan_lite.audio import loudness
 from tfrgan_lite.config import PRESETS, preset
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.generator import Generator, long_term, pan_gains, render
+from tfrgan_lite.files import save_tensors
+from tfrgan_lite.generator import Generator, pan_gains, render
+from tfrgan_lite.heads import long_term
 from tfrgan_lite.mel import mel_to_bins
 from tfrgan_lite.prepare import MASTER_LUFS, front, hear, listen, mel_power, through_room
 
@@ -223,8 +228,19 @@ def test_weights_that_do_not_fit_are_named(generator, tmp_path):
     other = Generator(SMALL)
     other.coarse.extra = torch.nn.Linear(1, 1)
     other.save(path, {})
-    with pytest.raises(UserError, match="do not fit this version"):
+    with pytest.raises(UserError, match="do not fit this version .coarse.extra.weight is unknown, and 1 more differ"):
         Generator.from_pretrained(path)
+    tensors, metadata = generator.state_dict(), {"architecture": json.dumps(asdict(SMALL)), "card": "{}"}
+    save_tensors(path, {key: value for key, value in tensors.items() if key != "style.weight"}, metadata)
+    with pytest.raises(UserError, match="style.weight is missing"):
+        Generator.from_pretrained(path)
+    save_tensors(path, tensors | {"style.weight": torch.zeros(2, 16)}, metadata)
+    with pytest.raises(UserError, match="style.weight has shape .2, 16. in place of"):
+        Generator.from_pretrained(path)
+    for field in ({"dropout": 0.1}, {"core": "gru"}):
+        save_tensors(path, tensors, {"architecture": json.dumps(asdict(SMALL) | field), "card": "{}"})
+        with pytest.raises(UserError, match=next(iter(field))):
+            Generator.from_pretrained(path)
 
 
 def test_presets_by_name_and_environment(monkeypatch):

@@ -8,20 +8,22 @@ from keys import PACKAGE, imports
 # A module imports only from those before it.
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
+    *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "heads", "generator"),
+    # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
     *(
-        "positional",
-        "attention",
-        "recurrent",
-        "beta_vae",
-        "transformer",
-        "prepare",
-        "generator",
         "discriminator",
+        "posterior",
         "losses",
         "data",
+        "batches",
+        "checkpoint",
+        "train",
+        "mix",
+        "baselines",
+        "metrics",
+        "rivals",
     ),
-    # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
-    *("train", "mix", "baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
+    *("judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}

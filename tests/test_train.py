@@ -2,21 +2,27 @@
 
 import errno
 import json
+import os
+import subprocess
+import sys
 import threading
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from small import TINY
 
+from tfrgan_lite.batches import MARGIN, LessonSet, Share
 from tfrgan_lite.cache import Cache
-from tfrgan_lite.data import MARGIN, LessonSet
+from tfrgan_lite.checkpoint import CHECKPOINT, PREVIOUS
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.files import save_tensors
+from tfrgan_lite.files import load_tensors, save_tensors
 from tfrgan_lite.generator import FineHead
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import spectrum_to_log_mel
-from tfrgan_lite.train import CHECKPOINT, Trainer, train
+from tfrgan_lite.train import Trainer, train
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def lesson_set():
 
 
 def weights(trainer):
-    return torch.cat([p.detach().flatten() for m in (trainer.generator, trainer.discriminator) for p in m.parameters()])
+    return torch.cat([p.detach().flatten() for m in (trainer.learner, trainer.discriminator) for p in m.parameters()])
 
 
 def test_batch_audio_lies_under_the_compared_frames(lesson_set):
@@ -161,9 +167,176 @@ def test_an_error_in_the_loader_reaches_who_trains(lesson_set, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_training(lesson_set):
     trainer = Trainer(TINY, lesson_set)
     with torch.no_grad():
-        trainer.generator.coarse.out.bias.fill_(float("nan"))
-    with pytest.raises(UserError, match="not finite at step 0"):
+        trainer.learner.coarse.out.bias.fill_(float("nan"))
+    with pytest.raises(UserError, match="generator's loss is not finite at step 0; begin anew .* --learning-rate than"):
         trainer.fit(progress=False)
+
+
+def spoil(trainer, step, where):
+    """From a step on, the batch of the trainer is broken in one place."""
+    batch = trainer.batch
+
+    def spoiled(k):
+        made = batch(k)
+        if k >= step:
+            getattr(made, where).fill_(torch.inf)
+        return made
+
+    trainer.batch = spoiled
+
+
+def test_a_run_that_breaks_names_the_last_good_checkpoint_and_can_go_on_from_it(lesson_set, tmp_path, monkeypatch):
+    fresh = Trainer.__init__
+
+    def broken(self, *given):
+        fresh(self, *given)
+        spoil(self, 5, "wet_power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", broken)
+        with pytest.raises(UserError, match="not finite at step 5; the last good checkpoint is") as stop:
+            train(TINY, tmp_path, progress=False)
+    assert str(tmp_path / CHECKPOINT) in str(stop.value) and "--resume" in str(stop.value)
+    resumed = Trainer(TINY, lesson_set)
+    resumed.load(tmp_path)
+    assert resumed.step == 3
+    resumed.fit(progress=False)
+    straight = Trainer(TINY, lesson_set)
+    straight.fit(progress=False)
+    assert torch.equal(weights(straight), weights(resumed))
+    slower = Trainer(replace(TINY, learning_rate=TINY.learning_rate / 2), lesson_set)
+    slower.load(tmp_path)
+    slower.fit(progress=False)
+    assert not torch.equal(weights(straight), weights(slower))
+
+
+def test_a_gradient_or_a_discriminator_that_is_not_finite_stops_training_too(lesson_set):
+    trainer = Trainer(replace(TINY, adversarial_from=0.0), lesson_set)
+    trainer.fit(2, progress=False)
+    before = weights(trainer)
+    trainer.learner.fine.out.weight.register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(UserError, match="the generator's gradient is not finite at step 2"):
+        trainer.fit(progress=False)
+    after = weights(trainer)  # D has taken its step, G has not
+    learned = sum(parameter.numel() for parameter in trainer.learner.parameters())
+    assert torch.equal(before[:learned], after[:learned])
+    other = Trainer(replace(TINY, adversarial_from=0.0), lesson_set)
+    other.fit(2, progress=False)
+    with torch.no_grad():
+        other.discriminator.first.bias.fill_(torch.nan)
+    with pytest.raises(UserError, match="the discriminator's loss is not finite at step 2"):
+        other.fit(progress=False)
+
+
+def test_no_checkpoint_is_written_of_weights_that_are_not_finite(lesson_set, tmp_path):
+    trainer = Trainer(TINY, lesson_set)
+    trainer.save(tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with torch.no_grad():
+        trainer.posterior.out[0].bias.fill_(torch.inf)
+    with pytest.raises(UserError, match="posterior.out.0.bias is not finite"):
+        trainer.save(tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before and not (tmp_path / PREVIOUS).exists()
+
+
+def test_a_checkpoint_cut_short_is_refused_and_the_one_before_it_resumed(lesson_set, tmp_path):
+    trainer = Trainer(TINY, lesson_set)
+    trainer.fit(2, progress=False)
+    trainer.save(tmp_path)
+    trainer.fit(4, progress=False)
+    trainer.save(tmp_path)
+    trainer.fit(progress=False)
+    os.truncate(tmp_path / CHECKPOINT, (tmp_path / CHECKPOINT).stat().st_size - 1000)
+    resumed = Trainer(TINY, lesson_set)
+    with pytest.warns(UserWarning, match=f"{CHECKPOINT}: cannot be read .*{PREVIOUS} is resumed in its place"):
+        resumed.load(tmp_path)
+    assert resumed.step == 2
+    resumed.save(tmp_path)  # takes the damaged one's place, and not that of the good one
+    (tmp_path / PREVIOUS).replace(tmp_path / CHECKPOINT)
+    again = Trainer(TINY, lesson_set)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.load(tmp_path)
+    assert again.step == 2
+    resumed.fit(progress=False)
+    assert torch.equal(weights(trainer), weights(resumed))
+
+
+def test_two_checkpoints_cut_short_are_refused(lesson_set, tmp_path):
+    trainer = Trainer(TINY, lesson_set)
+    for _ in range(3):
+        trainer.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CHECKPOINT, PREVIOUS])
+    for name in (CHECKPOINT, PREVIOUS):
+        os.truncate(tmp_path / name, 1000)
+    with pytest.raises(UserError, match="no checkpoint to resume"):
+        train(TINY, tmp_path, resume=True, progress=False)
+
+
+def test_a_checkpoint_of_another_version_is_named(lesson_set, tmp_path):
+    trainer = Trainer(TINY, lesson_set)
+    trainer.save(tmp_path)
+    tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    del tensors["generator.coarse.out.bias"]
+    save_tensors(tmp_path / CHECKPOINT, tensors, metadata)
+    with pytest.raises(UserError, match="does not fit this version .generator: coarse.out.bias is missing"):
+        trainer.load(tmp_path)
+    stored = json.loads(metadata["preset"])
+    for changed in (stored | {"dropout": 0.1}, stored | {"architecture": stored["architecture"] | {"dropout": 0.1}}):
+        save_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"preset": json.dumps(changed)})
+        with pytest.raises(UserError, match="was trained with another (architecture.)?dropout"):
+            trainer.load(tmp_path)
+
+
+SHARED = """
+import json, sys
+from dataclasses import replace
+sys.path.insert(0, sys.argv[1])
+from small import TINY
+from tfrgan_lite.train import train
+if __name__ == "__main__":
+    trainer = train(replace(TINY, batch=4, steps=5, adversarial_from=0.2), sys.argv[2], progress=True)
+    if trainer.accelerator.is_main_process:
+        with open(sys.argv[2] + "/shared.json", "w") as file:
+            json.dump([trainer.accelerator.num_processes, trainer.history], file)
+"""
+
+
+def launched(tmp_path, processes):
+    """The history of a run of several processes on this machine, and what they said."""
+    (tmp_path / "run.py").write_text(SHARED)
+    out = tmp_path / f"of {processes}"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += [str(tmp_path / "run.py"), str(Path(__file__).parent), str(out)]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    return *json.loads((out / "shared.json").read_text()), run.stderr, out
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    """The same losses at the same global batch, adversary included; one process writes, says and renders."""
+    count, shared, said, out = launched(tmp_path, 2)
+    alone = Trainer(replace(TINY, batch=4, steps=5, adversarial_from=0.2), LessonSet(TINY, progress=False))
+    alone.fit(progress=False)
+    assert count == 2 and len(shared) == len(alone.history) == 5
+    assert "accuracy" in shared[-1] and "accuracy" not in shared[0]
+    for one, other in zip(shared, alone.history, strict=True):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {"active"}:  # each counts the units of its own share
+            assert one[name] == pytest.approx(other[name], rel=1e-4, abs=1e-4), name
+    assert said.count("5/5 [") == 1 and sorted(file.name for file in out.glob("*.safetensors")) == [
+        CHECKPOINT,
+        PREVIOUS,
+    ]
+
+
+def test_processes_that_cannot_share_a_batch_are_told_so(lesson_set):
+    with pytest.raises(UserError, match="rendered: 2 songs cannot be shared evenly by 3 processes"):
+        lesson_set.batch(0, Share(0, 3))
+    with pytest.raises(UserError, match="batch: 3 songs cannot be shared evenly by 2 processes"):
+        lesson_set.batch(0, Share(1, 2))
 
 
 def test_history_is_json(lesson_set):

@@ -66,21 +66,35 @@ def mix(
 @click.option("--out", required=True, type=FOLDER, help="Folder for the checkpoint and the trained generator.")
 @click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
 @click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="In place of the preset's.")
 @click.option("--cache", type=FOLDER, help="Folder for the songs; else TFRGAN_CACHE, else the user's cache folder.")
 @click.option("--cache-gib", type=float, help="Most GiB in it; else TFRGAN_CACHE_GIB, else 10. 0: songs in memory.")
-def train(name: str | None, out: Path, resume: bool, seed: int, cache: Path | None, cache_gib: float | None) -> None:
-    """Train a generator on studio songs, measure it on held-out songs, and write it with its card."""
+def train(
+    name: str | None,
+    out: Path,
+    resume: bool,
+    seed: int,
+    learning_rate: float | None,
+    cache: Path | None,
+    cache_gib: float | None,
+) -> None:
+    """Train a generator on studio songs, measure it on held-out songs, and write it with its card.
+
+    With several processes, as by accelerate launch -m tfrgan_lite train, each trains on its share of every batch.
+    """
     from .cache import Cache
     from .evaluate import card, table
     from .evaluate import evaluate as measure
     from .files import written_whole
     from .train import train as run
 
-    config = preset_called(name, seed=seed)
+    config = preset_called(name, seed=seed, **({"learning_rate": learning_rate} if learning_rate else {}))
     results_of_another = [out / file for file in ("generator.safetensors", "CARD.md") if (out / file).exists()]
     if results_of_another and not resume:
         raise UserError(f"{results_of_another[0]}: exists already; choose another folder, or pass --resume to go on")
     trainer = run(config, out, resume, cache=Cache(cache, cache_gib))
+    if not trainer.accelerator.is_main_process:
+        return
     results = measure(trainer.generator, config)
     trainer.generator.save(out / "generator.safetensors", results)
     with written_whole(out / "CARD.md") as temporary:

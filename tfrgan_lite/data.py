@@ -1,21 +1,13 @@
-"""Songs of the studio as training batches: rendered once, in parallel, then cut at random. Chapter 12."""
+"""Songs of the studio as tensors to learn from, rendered once, on all cores, and kept. Chapter 12."""
 
-import math
 import platform
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
-import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from .audio import amplitude, loudness
@@ -24,15 +16,12 @@ from .config import Preset
 from .cores import on_all_cores
 from .discriminator import mid_side
 from .errors import UserError
-from .generator import FineHead
 from .labels import STYLES, style_index
 from .mel import FLOOR
 from .prepare import MASTER_LUFS, front, hear, listen, mel_power, spectrum_to_log_mel, through_room
 from .studio import Engineered, Song, engineer, song
 
 HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0
-MARGIN = 2  # frames rendered on both sides of those compared, so that no window is cut off
-T = TypeVar("T")
 
 # What the bits of a rendered song depend on. Another release of these libraries may draw other numbers or round
 # otherwise; as their versions count, a song from the cache is what rendering it now would give.
@@ -149,199 +138,57 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     return song
 
 
-def training_songs(preset: Preset, cache: Cache, audio: bool, progress: bool = True) -> list[dict[str, Tensor]]:
+def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[dict[str, Tensor]]:
     """The preset's training songs as :func:`song_tensors`, from the cache, or rendered into it on all cores.
 
-    With ``audio`` the first of them, those whose frames are compared; else the others. The bar begins with the songs
-    that are there, and says what the others will take once one of each style is rendered. With a cache that keeps
-    nothing, the songs are in memory.
+    The first ``songs_with_audio`` have audio. The bar begins with the songs that are there, and says what the others
+    will take once one of each kind is rendered. With a cache that keeps nothing, the songs are in memory.
 
     Raises UserError if the cache has no room for them or cannot be written to.
     """
-    recipe = (preset.seconds, preset.mixes, preset.architecture.mels, audio)
-    turns = _turns(10_000 * preset.seed, preset.songs)
-    turns = turns[: preset.songs_with_audio] if audio else turns[preset.songs_with_audio :]
-    songs = {key_of(MADE_BY, *song, *recipe): song for song in turns}
+    recipe = (preset.seconds, preset.mixes, preset.architecture.mels)
+    songs = {}
+    for number, turn in enumerate(_turns(10_000 * preset.seed, preset.songs)):
+        made_of = (*turn, *recipe, number < preset.songs_with_audio)
+        songs[key_of(MADE_BY, *made_of)] = made_of
     checked = tqdm(songs, "checking songs", disable=not progress, unit="song", leave=False, delay=1)
     there = {key: found for key in checked if (found := cache.get(key)) is not None}
     missing = [key for key in songs if key not in there]
     if not missing:
         return list(there.values())
-    first, rest = missing[: len(STYLES)], missing[len(STYLES) :]
-    render = partial(_rendered, recipe, MADE_BY)
-    task = "rendering songs" if audio else "listening to songs"
-    with tqdm(None, task, len(songs), disable=not progress, initial=len(there), unit="song") as bar:
-        sample = on_all_cores(render, [(None, key, *songs[key]) for key in first])
-        for key, tensors in zip(first, sample, strict=True):
-            there[key] = tensors
+    kinds: dict[tuple[str, bool], list[str]] = {}  # by style and audio
+    for key in missing:
+        kinds.setdefault((songs[key][1], songs[key][-1]), []).append(key)
+    first = [keys[0] for keys in kinds.values()]
+    rest = [key for key in missing if key not in set(first)]
+    with tqdm(None, "rendering songs", len(songs), disable=not progress, initial=len(there), unit="song") as bar:
+        sample = on_all_cores(_rendered, [(MADE_BY, None, key, songs[key]) for key in first])
+        size = 0
+        for keys, tensors in zip(kinds.values(), sample, strict=True):
+            there[keys[0]] = tensors
+            size += len(keys) * sum(tensor.nbytes for tensor in tensors.values())
             bar.update()
-        size = sum(tensor.nbytes for key in first for tensor in there[key].values()) * len(missing) // len(first)
-        bar.set_description(f"{task}, about {size_of(size)} in {cache}")
+        bar.set_description(f"rendering songs, about {size_of(size)} in {cache}")
         cache.make_room(size, songs)
         for key in first:
             cache.put(key, there[key])
             there[key] = cache.get(key) or there[key]
-        others = on_all_cores(render, [(cache, key, *songs[key]) for key in rest])
+        others = on_all_cores(_rendered, [(MADE_BY, cache, key, songs[key]) for key in rest])
         for key, tensors in zip(rest, others, strict=True):
             # Where both are None, another run has thrown it out meanwhile.
-            there[key] = tensors or cache.get(key) or render(None, key, *songs[key])
+            there[key] = tensors or cache.get(key) or _rendered(MADE_BY, None, key, songs[key])
             cache.make_room(0, songs)
             bar.update()
     return [there[key] for key in songs]
 
 
-def _rendered(
-    recipe: tuple[float, int, int, bool], made_by: list[str], cache: Cache | None, key: str, seed: int, style: str
-) -> dict[str, Tensor] | None:
+def _rendered(made_by: list[str], cache: Cache | None, key: str, made_of: tuple) -> dict[str, Tensor] | None:
     """A song's tensors, or None if they are in the cache."""
     if made_by != MADE_BY:
         raise UserError("tfrgan_lite: its files have changed since this program began; start it again")
-    seconds, engineers, mels, audio = recipe
+    seed, style, seconds, engineers, mels, audio = made_of
     tensors = song_tensors(*mixed_song(seed, style, seconds, engineers), mels, audio)
     if cache is None or not cache.limit:
         return tensors
     cache.put(key, tensors)
     return None
-
-
-class Lesson(NamedTuple):
-    """One song, as :func:`song_tensors`, and which of its mixes."""
-
-    song: dict[str, Tensor]
-    mix: int
-
-
-@dataclass
-class Batch:
-    """B songs of up to N tracks, and audio of the first C of them: the frames to compare start at ``offset``."""
-
-    log_mel: Tensor  # (C, N, frames, F) of the dry tracks, with the fine head's margin
-    envelope: Tensor  # (B, N, ceil(T / 8), F)
-    meters: Tensor  # (B, N, 2 F + 2)
-    dry_power: Tensor  # (B, N, 2, F)
-    wet_power: Tensor  # (B, N, 2, F)
-    dry: Tensor  # (C, N, 2, samples) of the frames to compare, with a margin
-    reverb: Tensor  # (C, N, 2, samples)
-    mix_log_mel: Tensor  # (C, 4, loss frames, F)
-    stems_log_mel: Tensor  # (C, N, 2, loss frames, F)
-    roles: Tensor  # (B, N)
-    present: Tensor  # (B, N)
-    style: Tensor  # (B,)
-    offset: int
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device, in single precision."""
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(
-            **{k: v.float() if isinstance(v, Tensor) and v.dtype == torch.half else v for k, v in moved.items()}
-        )
-
-
-class LessonSet:
-    """All lessons of a preset, and the batch of any step: a function of the preset and the step alone.
-
-    Args:
-        preset: the experiment.
-        progress: whether to show a bar.
-        cache: where the songs are kept; the usual one, ``Cache()``, if None.
-
-    Raises:
-        UserError: as :func:`training_songs`.
-    """
-
-    SAMPLE_RATE = 44100
-
-    def __init__(self, preset: Preset, progress: bool = True, cache: Cache | None = None):
-        self.preset = preset
-        cache = cache or Cache()
-        self.rendered, others = (
-            [
-                Lesson(song, mix)
-                for song in training_songs(preset, cache, audio, progress)
-                for mix in range(preset.mixes)
-            ]
-            for audio in (True, False)
-        )
-        self.lessons = self.rendered + others
-        self.hop = front(self.SAMPLE_RATE, preset.architecture.mels).stft.hop_length
-
-    def style_lufs(self) -> Tensor:
-        """Mean loudness of the mixes of each style, -20 LUFS for a style without songs: (styles,)."""
-        styles = torch.stack([song["style"] for song, _ in self.lessons])
-        lufs = torch.stack([song["lufs"][mix] for song, mix in self.lessons])
-        means = [lufs[styles == k].mean() for k in range(len(STYLES))]
-        return torch.stack(means).nan_to_num(nan=MASTER_LUFS)
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, a function of preset and step alone, so that a resumed run goes on as it would have."""
-        p, rng = self.preset, np.random.default_rng((self.preset.seed, step))
-        chosen = self._draw(self.rendered, p.rendered, rng) + self._draw(self.lessons, p.batch - p.rendered, rng)
-        offset = int(rng.integers(0, max(1, len(chosen[0].song["log_mel"][0]) - p.loss_frames + 1)))
-        heard = _padded([self._heard(lesson) for lesson in chosen])
-        compared = _padded([self._compared(lesson, offset) for lesson in chosen[: p.rendered]], heard["roles"].shape[1])
-        mixes = [song["mix_log_mel"][mix, :, offset : offset + p.loss_frames] for song, mix in chosen[: p.rendered]]
-        return Batch(**heard, **compared, mix_log_mel=torch.stack(mixes), offset=offset)
-
-    def _draw(self, lessons: list[Lesson], count: int, rng: np.random.Generator) -> list[Lesson]:
-        return [lessons[i] for i in rng.choice(len(lessons), count, replace=len(lessons) < count)]
-
-    def _heard(self, lesson: Lesson) -> dict[str, Tensor]:
-        song, mix = lesson
-        turn = [1, 0] if song["mirrored"][mix] else [0, 1]
-        return {
-            **{key: song[key] for key in ("envelope", "meters", "roles", "present", "style")},
-            "dry_power": song["dry_power"][:, turn],
-            "wet_power": song["wet_power"][mix],
-        }
-
-    def _compared(self, lesson: Lesson, offset: int) -> dict[str, Tensor]:
-        count = self.preset.loss_frames
-        song, mix = lesson
-        sides = song["sides"].flip(1) if song["mirrored"][mix] else song["sides"]
-        margin = FineHead.MARGIN
-        start, stop = max(0, offset - margin), offset + count + margin
-        around = functional.pad(
-            song["log_mel"][:, start:stop],
-            (0, 0, start - offset + margin, max(0, stop - song["log_mel"].shape[1])),
-            value=math.log(FLOOR),
-        )
-        return {
-            "log_mel": around,
-            "dry": self._samples(song["dry"], offset, count)[sides],
-            "reverb": self._samples(song["reverb"], offset, count),
-            "stems_log_mel": song["stems_log_mel"][mix, :, :, offset : offset + count],
-        }
-
-    def _samples(self, audio: Tensor, first: int, count: int) -> Tensor:
-        """The samples under ``count`` frames from ``first`` on and MARGIN frames around; silence outside the song."""
-        start, stop = (first - MARGIN) * self.hop, (first + count + MARGIN) * self.hop
-        inside = audio[..., max(0, start) : min(stop, audio.shape[-1])]
-        return functional.pad(inside, (max(0, -start), max(0, stop - audio.shape[-1])))
-
-
-def _padded(rows: list[dict[str, Tensor]], tracks: int = 0) -> dict[str, Tensor]:
-    """Rows of tensors, stacked; those of fewer tracks are padded, to ``tracks`` at least."""
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
-    stacked = {key: pad_sequence(c, batch_first=True) if c[0].dim() else torch.stack(c) for key, c in columns.items()}
-    return {
-        key: x if x.dim() < 2 else torch.cat([x, x.new_zeros(len(x), max(0, tracks - x.shape[1]), *x.shape[2:])], dim=1)
-        for key, x in stacked.items()
-    }
-
-
-def made_ahead(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterator[T]:
-    """``make(step)`` of each step, in order; a thread makes those of the next ``ahead`` steps while the caller works.
-
-    What ``make`` raises is raised when its step comes. Closing the iterator ends the thread.
-    """
-    with ThreadPoolExecutor(1, "batches") as pool:
-        try:
-            waiting = deque(pool.submit(make, step) for step in steps[:ahead])
-            for step in steps[ahead:]:
-                made = waiting.popleft().result()
-                waiting.append(pool.submit(make, step))
-                yield made
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -6,50 +6,27 @@ multiplies spectra. So the cost of the network does not depend on the sample rat
 
 import json
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from math import log
 from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
 from safetensors import SafetensorError
-from scipy.signal import sosfreqz
 from torch import Tensor, nn
 
-from .audio import k_weighting
 from .beta_vae import Noise
 from .config import Architecture
 from .errors import UserError
 from .files import fill, load_tensors, save_tensors
+from .heads import CoarseHead, Console, FineHead
 from .labels import STYLES
-from .mel import mel_points, standardised
+from .mel import standardised
 from .positional import TrackTimePosition
-from .prepare import EXTRA_METERS, MASTER_LUFS, POOL, REFERENCE_RATE, front, room_power
+from .prepare import EXTRA_METERS, MASTER_LUFS, POOL
 from .serialize import PatchEmbedding, TokenEmbedding
 from .studio.console import pan_gains
 from .transformer import TFRDecoder, TFREncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "generator.safetensors"
-NEPER_DB = 20 / log(10)  # dB in a natural logarithm of amplitude
-GAIN_RANGE = 3.5  # nats: the coarse head moves a track by at most 30 dB
-BAND_RANGE = 2.0  # nats: the coarse and fine heads move a band by at most 17 dB each
-PHASE_RANGE = torch.pi
 PATCH = 16  # bands and frames of the envelope in a patch
-
-
-@dataclass
-class Console:
-    """The coarse head's settings: one value a track, for the whole window. B songs, N tracks, F mel bands."""
-
-    gain: Tensor  # (B, N) natural log of the fader's gain, the master's included
-    pan: Tensor  # (B, N) -1 left to 1 right
-    bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
-    send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
-    master: Tensor | None = None  # (B,) natural log of the master's gain, already in ``gain``
-
-    def first(self, songs: int | None) -> "Console":
-        """The settings of the first ``songs`` songs, of all if None."""
-        return Console(*(setting[:songs] for setting in vars(self).values() if setting is not None))
 
 
 @dataclass
@@ -91,91 +68,6 @@ def channel_gains(console: Console, fine_gain: Tensor, fine_phase: Tensor, to_bi
 def send_gains(console: Console, to_bins: Tensor) -> Tensor:
     """Gains (B, N, K) of the bins that a track sends to the room: after the fader and the broad bands."""
     return ((console.gain[..., None] + console.bands).exp() * console.send[..., None]) @ to_bins
-
-
-def long_term(console: Console, dry_power: Tensor) -> Tensor:
-    """Mean mel power (B, N, 2, F) of each wet track that the console alone makes of the mean mel power of its dry
-    channels (B, N, 2, F). The room answers the middle with :func:`tfrgan_lite.prepare.room_power`; powers add up, as of
-    sounds without a common phase.
-    """
-    fader = (2 * (console.gain[..., None] + console.bands)).exp()[:, :, None]
-    direct = pan_gains(console.pan).square()[..., None] * dry_power
-    answer = room_power(dry_power.shape[-1]).to(dry_power.device) * dry_power.mean(2, keepdim=True)
-    return fader * (direct + console.send.square()[..., None, None] * answer)
-
-
-class CoarseHead(nn.Module):
-    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send."""
-
-    def __init__(self, d_model: int, bands: int, mels: int, z: int, send: bool = True):
-        super().__init__()
-        self.mels, self.z = mels, z
-        self.settings = [1, 1, int(send), bands]  # how many numbers say gain, pan, send, bands
-        self.hidden = nn.Linear(d_model + z, 2 * d_model)
-        self.out = nn.Linear(2 * d_model, sum(self.settings))
-        nn.init.normal_(self.out.weight, std=0.02)
-        nn.init.zeros_(self.out.bias)
-        weights = k_weights(mels)
-        self.register_buffer("k_weights", weights, persistent=False)
-
-    def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
-        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings."""
-        h = torch.cat([h.mean(2), z[:, None, : self.z].expand(-1, h.shape[1], -1)], dim=-1)
-        gain, pan, send, bands = self.out(functional.gelu(self.hidden(h))).split(self.settings, dim=-1)
-        gain = GAIN_RANGE * torch.tanh(gain[..., 0] / GAIN_RANGE)
-        pan = torch.tanh(pan[..., 0])
-        send = (send - 2).clamp(-7, 2).exp().sum(-1)  # starts at 0.14: -17 dB; 0 where there is none
-        bands = BAND_RANGE * torch.tanh(bands / BAND_RANGE)
-        bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
-        # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
-        power = self.power(meters)
-        loudness = (power * self.k_weights).sum(-1)
-        gain = gain - 0.5 * torch.log(((power * (2 * bands).exp() * self.k_weights).sum(-1) + 1e-9) / (loudness + 1e-9))
-        console = Console(gain, pan, bands, send)
-        console.master = self.master(console, power, present)
-        console.gain = gain + console.master[:, None]
-        return console
-
-    def power(self, meters: Tensor) -> Tensor:
-        """Mean mel power (B, N, F) of each channel of the tracks: each holds the middle and the side."""
-        middle, side = (meters[..., i * self.mels : (i + 1) * self.mels].exp() for i in range(2))
-        return middle + side
-
-    def master(self, console: Console, power: Tensor, present: Tensor) -> Tensor:
-        """The master fader (B,), natural log: brings the sum of the tracks to -20 LUFS, as the meters foretell it."""
-        wet = long_term(console, power[:, :, None].expand(-1, -1, 2, -1)) * present[..., None, None]
-        lufs = -0.691 + 10 * torch.log10((wet * self.k_weights).sum((1, 2, 3)).clamp_min(1e-9))
-        return (MASTER_LUFS - lufs) / NEPER_DB
-
-
-class FineHead(nn.Module):
-    """What the coarse head's broad strokes miss: a gain and a phase for each frame, channel and mel band."""
-
-    REACH = 2  # frames on each side that a convolution sees
-    MARGIN = 2 * REACH  # of frames on each side that the head needs
-
-    def __init__(self, mels: int, d_model: int, width: int):
-        super().__init__()
-        kernel = 2 * self.REACH + 1
-        self.from_spectrum = nn.Conv1d(mels, width, kernel)
-        self.from_tokens = nn.Linear(d_model, width)
-        self.from_console = nn.Linear(mels + 3, width)
-        self.refine = nn.Conv1d(width, width, kernel)
-        self.out = nn.Linear(width, 4 * mels)
-        nn.init.zeros_(self.out.weight)  # the refinement starts at nothing
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, around: Tensor, h: Tensor, console: Console) -> tuple[Tensor, Tensor]:
-        """X about the T wanted frames (B, N, T + 2 MARGIN, F), the tokens drawn out to them (B, N, T, d_model), the
-        coarse settings -> gain and phase (B, N, 2, T, F)."""
-        batch, tracks, _, mels = around.shape
-        settings = torch.cat([torch.stack([console.gain, console.pan, console.send], -1), console.bands], dim=-1)
-        tokens = self.from_tokens(h) + self.from_console(settings)[:, :, None]
-        x = self.from_spectrum(around.flatten(0, 1).mT)  # (B * N, width, T + 2 REACH)
-        x = x[..., self.REACH : -self.REACH] + self.refine(functional.gelu(x))
-        x = self.out(functional.gelu(x.mT.unflatten(0, (batch, tracks)) + tokens))
-        gain, phase = x.unflatten(-1, (2, 2, mels)).movedim(2, 4).unbind(2)
-        return BAND_RANGE * torch.tanh(gain / BAND_RANGE), PHASE_RANGE * torch.tanh(phase / PHASE_RANGE)
 
 
 class Generator(nn.Module):
@@ -300,13 +192,3 @@ class Generator(nn.Module):
             raise UserError(f"{path}: weights do not fit this version ({reason}); train them again") from error
         generator.card = json.loads(metadata.get("card", "{}"))
         return generator.eval()
-
-
-@lru_cache(maxsize=4)
-def k_weights(mels: int) -> Tensor:
-    """What a mean mel power of :func:`tfrgan_lite.prepare.mel_power` weighs in BS.1770's mean square: (F,)."""
-    hz = mel_points(mels)[1:-1].numpy()
-    response = sosfreqz(k_weighting(REFERENCE_RATE), hz, fs=REFERENCE_RATE)[1]
-    stft = front(REFERENCE_RATE, mels).stft
-    scale = 2 / (stft.n_fft * float(stft.window.square().sum()))  # Parseval, one-sided
-    return torch.from_numpy(abs(response) ** 2 * scale).float()

@@ -15,10 +15,12 @@ from tqdm.auto import tqdm
 
 from .audio import check_stems, limit_true_peak, resample
 from .baselines.networks import GainPanNetwork, WaveUNet
+from .batches import MARGIN, Batch, LessonSet, made_ahead
 from .config import Preset
-from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
+from .data import stereo_log_mel
 from .errors import UserError
 from .files import fill, load_tensors, save_tensors
+from .generator import Generator
 from .labels import style_index
 from .losses import log_mel_l1
 from .memory import keep_freed_memory
@@ -28,10 +30,13 @@ Network = GainPanNetwork | WaveUNet
 NETWORKS: dict[str, type[Network]] = {network.__name__: network for network in (GainPanNetwork, WaveUNet)}
 RATE = LessonSet.SAMPLE_RATE
 TIMED_STEPS = 6
+CHANNELS = (24, 32, 64, 80, 112)  # of the U-Net's levels, in proportion
+WIDTHS = (144, 256)  # of the console's encoder and decision, in proportion
 
 
 def build(name: str, preset: Preset) -> Network:
-    """An untrained network, ``GainPanNetwork`` or ``WaveUNet``, for the windows of a preset, drawn from its seed.
+    """An untrained network, ``GainPanNetwork`` or ``WaveUNet``, for the windows of a preset, drawn from its seed, and
+    about as large as the preset's generator.
 
     The console listens to as much of a song as the generator; the U-Net works on the sound of the frames to compare.
 
@@ -39,11 +44,23 @@ def build(name: str, preset: Preset) -> Network:
     """
     if name not in NETWORKS:
         raise UserError(f"network: there is none called {name!r}; choose one of {', '.join(NETWORKS)}")
+    a = preset.architecture
+    wanted, scale = _size(Generator(a)), 1.0
     with torch.random.fork_rng():
-        torch.manual_seed(preset.seed)
-        if name == "WaveUNet":
-            return WaveUNet(preset.loss_frames + 2 * MARGIN)
-        return GainPanNetwork(preset.architecture.mels, preset.architecture.frames)
+        for _ in range(4):  # its size grows with about the square of its width
+            torch.manual_seed(preset.seed)
+            if name == "WaveUNet":
+                channels = tuple(max(1, round(scale * width)) for width in CHANNELS)
+                network = WaveUNet(preset.loss_frames + 2 * MARGIN, channels)
+            else:
+                width, hidden = (max(1, round(scale * width)) for width in WIDTHS)
+                network = GainPanNetwork(a.mels, a.frames, width, hidden)
+            scale *= math.sqrt(wanted / _size(network))
+    return network
+
+
+def _size(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def log_mels(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:

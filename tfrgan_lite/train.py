@@ -1,91 +1,116 @@
-"""The training loop of G and D: alternating steps, a history, checkpoints that resume exactly. Chapter 12."""
+"""The training loop of G and D: alternating steps, a history, one process or several. Chapter 12."""
 
-import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import asdict, fields
+from datetime import timedelta
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from safetensors import SafetensorError
-from torch import Tensor
+from accelerate import Accelerator, InitProcessGroupKwargs
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from .beta_vae import active_units
+from . import checkpoint
+from .audio import Stft
+from .batches import MARGIN, Batch, LessonSet, Share, made_ahead
+from .beta_vae import SharedNoise, active_units
 from .cache import Cache
+from .checkpoint import CHECKPOINT
 from .config import Preset
-from .data import MARGIN, Batch, LessonSet, made_ahead, stereo_log_mel
+from .data import stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
-from .files import load_tensors, make_folder, save_tensors
-from .generator import Decision, Generator, long_term, render
+from .files import make_folder
+from .generator import Decision, Generator, render
+from .heads import long_term
 from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
-from .posterior import Posterior
-from .prepare import front, spectrum_to_log_mel
+from .posterior import Posterior, Prior
+from .prepare import spectrum_to_log_mel
 
-CHECKPOINT = "checkpoint.safetensors"
+WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 
 
 class Trainer:
     """G, D, their optimisers and the loss, for one preset.
 
     Everything random in step k is drawn from a source seeded with the preset's seed and k, so a run that is stopped and
-    resumed takes the same steps as one that was not, bit for bit on a CPU.
+    resumed takes the same steps as one that was not, bit for bit on a CPU. Of several processes each works on its share
+    of every batch; they average their gradients and so take the steps that one alone would take.
+
+    Args:
+        preset: the experiment.
+        lessons: its songs.
+        accelerator: which device, precision and processes; as it is found if None.
 
     Attributes:
-        generator, discriminator: the two players.
+        generator, discriminator: the two players; with the preset's ``ema``, this generator has the mean of the weights
+            of ``learner``, which takes the steps, else it is the learner.
         step: number of steps done.
         history: one dict of floats for each step done.
+
+    Raises:
+        UserError: if the processes cannot share a batch evenly.
     """
 
-    def __init__(self, preset: Preset, lessons: LessonSet):
+    def __init__(self, preset: Preset, lessons: LessonSet, accelerator: Accelerator | None = None):
         self.preset, self.lessons = preset, lessons
-        a = preset.architecture
-        self.accelerator = Accelerator()
+        a, p = preset.architecture, preset
+        self.accelerator = accelerator or Accelerator()
         self.device = self.accelerator.device
+        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        self.songs = torch.tensor(self.share.songs(preset), device=self.device)
         with torch.random.fork_rng():
             torch.manual_seed(preset.seed)
-            self.generator = Generator(a)
-            self.posterior = Posterior(a.mels, a.z)
-            self.discriminator = build_discriminator(preset.discriminator, preset.loss_frames, a.mels)
-        self.modules = {
-            "generator": self.generator,
-            "posterior": self.posterior,
-            "discriminator": self.discriminator,
+            self.learner = Generator(a).to(self.device)
+            self.posterior = (Posterior(a.mels, a.z) if p.posterior and a.z else Prior(a.z)).to(self.device)
+            self.discriminator = build_discriminator(p.discriminator, p.loss_frames, a.mels).to(self.device)
+        self.learner.style_lufs.copy_(lessons.style_lufs())
+        self.average = AveragedModel(self.learner, multi_avg_fn=get_ema_multi_avg_fn(p.ema)) if p.ema else None
+        self.modules = {"generator": self.learner, "posterior": self.posterior, "discriminator": self.discriminator}
+        if self.average:
+            self.modules["average"] = self.average
+        self.parameters = {
+            "generator": [*self.learner.parameters(), *self.posterior.parameters()],
+            "discriminator": [*self.discriminator.parameters()],
         }
         self.optimisers = {
-            "generator": torch.optim.AdamW(
-                [*self.generator.parameters(), *self.posterior.parameters()], preset.learning_rate, betas=(0.9, 0.99)
-            ),
+            "generator": torch.optim.AdamW(self.parameters["generator"], p.learning_rate, betas=(0.9, 0.99)),
             "discriminator": torch.optim.AdamW(
-                self.discriminator.parameters(), preset.discriminator_rate, betas=(0.5, 0.99)
+                self.parameters["discriminator"], p.discriminator_rate, betas=(0.5, 0.99)
             ),
         }
-        self.generator.style_lufs.copy_(lessons.style_lufs())
-        self.g, self.q, self.d, self.g_optimiser, self.d_optimiser = self.accelerator.prepare(
-            self.generator, self.posterior, self.discriminator, *self.optimisers.values()
-        )
-        self.d_loss, self.g_loss = ADVERSARIAL[preset.adversarial]
-        self.stft = front(lessons.SAMPLE_RATE).stft.to(self.device)
+        # Only the optimisers are handed over: gradients are averaged here, as the penalty on D's gradient and D's part
+        # in G's loss are more than a wrapper around a module foresees.
+        self.steppers = {name: self.accelerator.prepare(one) for name, one in self.optimisers.items()}
+        self.d_loss, self.g_loss = ADVERSARIAL[p.adversarial]
+        self.stft = Stft(lessons.SAMPLE_RATE, padded=False).to(self.device)
         self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
         self.step, self.history = 0, []
+        self.saved: Path | None = None  # the last good checkpoint
+
+    @property
+    def generator(self) -> Generator:
+        """The generator to mix with."""
+        return self.average.module if self.average else self.learner
 
     def fit(
         self, steps: int | None = None, progress: bool = True, after_step: Callable[["Trainer"], None] | None = None
     ) -> None:
         """Train up to ``steps`` steps in all (the preset's, if None), calling ``after_step`` after each.
 
-        Raises UserError if a loss is no longer finite.
+        Raises UserError if a loss or a gradient is no longer finite; the weights are those before that step.
         """
         keep_freed_memory()
         steps = self.preset.steps if steps is None else steps
+        hidden = not (progress and self.accelerator.is_main_process)
         ahead = made_ahead(self.batch, range(self.step, steps))
         with (
             closing(ahead) as batches,
-            tqdm(batches, "training", steps, initial=self.step, disable=not progress, unit="step") as bar,
+            tqdm(batches, "training", steps, initial=self.step, disable=hidden, unit="step") as bar,
         ):
             for batch in bar:
                 self.history.append(self.train_step(batch))
@@ -95,74 +120,110 @@ class Trainer:
                     after_step(self)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, on the device and in single precision."""
-        return self.lessons.batch(step).to(self.device)
+        """This process's share of the batch of a step, on the device and in single precision."""
+        return self.lessons.batch(step, self.share).to(self.device)
 
     def train_step(self, batch: Batch | None = None) -> dict[str, float]:
         """One step of D, once it is heard, and one of G, on a batch, that of this step if None.
 
-        Returns the terms of the loss, unweighted.
+        Returns the terms of the loss, unweighted, means over all processes.
         """
         p, k = self.preset, self.step
-        self.g.train()  # who listened to a mix between two steps left it in evaluation mode
-        noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
+        self.learner.train()  # who listened to a mix between two steps left it in evaluation mode
+        songs = None if self.share.count == 1 else self.songs
+        noise = SharedNoise(p.seed * 1_000_003 + k, self.device, songs, p.batch)
         batch = self.batch(k) if batch is None else batch
         self._set_rates(k)
-        decision, wet, latent_kl = self.mix(batch, noise)
-        mels, rate, present = p.architecture.mels, self.lessons.SAMPLE_RATE, batch.present
-        mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
-        expected = long_term(decision.console, batch.dry_power)
-        terms = {
-            "mix": log_mel_l1(mix, batch.mix_log_mel),
-            "stems": log_mel_l1(stems, batch.stems_log_mel, present[: len(stems)]),
-            "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), present),
-            "kl": kl_per_token(decision.kl, present),
-            "latent_kl": latent_kl,
+        decision, latent_kl = self.decide(batch, noise)
+        mix, terms = self.compare(decision, batch)
+        terms |= {"kl": kl_per_token(decision.kl, batch.present), "latent_kl": latent_kl}
+        weights = {
+            "mix": p.mix_weight,
+            "stems": p.stems_weight,
+            "long_term": p.long_term_weight,
+            "kl": p.beta,
+            "latent_kl": p.latent_weight,
         }
-        loss = (
-            p.mix_weight * terms["mix"]
-            + p.stems_weight * terms["stems"]
-            + p.long_term_weight * terms["long_term"]
-            + p.beta * terms["kl"]
-            + p.latent_weight * terms["latent_kl"]
-        )
         weight = self.adversarial_weight(k)
         if weight > 0:
-            real, fake = batch.mix_log_mel[:, 2:], mix[:, 2:]
-            terms |= self._discriminator_step(real, fake.detach(), batch.style[: len(real)])
-            terms["adversarial"] = self.g_loss(self.d(fake, batch.style[: len(real)]))
-            loss = loss + weight * terms["adversarial"]
-        if not torch.isfinite(loss):
-            raise UserError(f"training: the loss is not finite at step {k}; lower the preset's learning_rate")
-        self.g_optimiser.zero_grad()
-        self.accelerator.backward(loss)
-        terms["gradient"] = self.accelerator.clip_grad_norm_([*self.g.parameters(), *self.q.parameters()], 1.0)
-        self.g_optimiser.step()
-        terms["active"] = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
-        return {key: float(torch.as_tensor(value).detach()) for key, value in terms.items()}
+            real, fake, style = batch.mix_log_mel[:, 2:], mix[:, 2:], batch.style[: len(mix)]
+            terms |= self._discriminator_step(real, fake.detach(), style)
+            self.discriminator.requires_grad_(False)  # it learns nothing from G's loss
+            terms["adversarial"] = self.g_loss(self.discriminator(fake, style))
+            self.discriminator.requires_grad_(True)
+            weights["adversarial"] = weight
+        loss = sum(weights[name] * terms[name] for name in weights)
+        terms["gradient"] = self._take_step("generator", loss, 1.0)
+        if self.average:
+            self.average.update_parameters(self.learner)
+        active = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
+        terms["active"] = torch.tensor(float(active), device=self.device)
+        values = self.accelerator.reduce(torch.stack([value.detach().float() for value in terms.values()]), "mean")
+        return dict(zip(terms, values.tolist(), strict=True))
 
-    def mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor, Tensor]:
-        """G's decision, the wet spectra (C, N, 2, loss frames, K) of a batch, and the KL of the posterior in nats.
-
-        z is the posterior's, or fresh noise where there is none.
-        """
-        z, kl = self.q(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
+    def decide(self, batch: Batch, noise: SharedNoise) -> tuple[Decision, Tensor]:
+        """G's decision for a batch, z being the posterior's, and the KL of the posterior in nats, mean over songs."""
+        z, kl = self.posterior(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
         heard = (batch.envelope, batch.meters, batch.roles, batch.style)
         with self.accelerator.autocast():
-            decision = self.g(*heard, z, batch.present, batch.log_mel, batch.offset, noise)
+            decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, noise)
+        return decision, kl.sum(-1).mean()
+
+    def compare(self, decision: Decision, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Log-mel (C, 4, loss frames, F) of the mixes' left, right, mid and side, and the terms of the reconstruction
+        loss: of mixes and wet stems frame by frame, and of the console's long-term spectra.
+        """
+        mels, rate = self.preset.architecture.mels, self.lessons.SAMPLE_RATE
         dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
-        return decision, render(decision, dry, reverb, self.to_bins), kl.sum(-1).mean()
+        wet = render(decision, dry, reverb, self.to_bins)
+        mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
+        views = 4 if self.preset.mid_side else 2
+        expected = long_term(decision.console, batch.dry_power)
+        return mix, {
+            "mix": log_mel_l1(mix[:, :views], batch.mix_log_mel[:, :views]),
+            "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present[: len(stems)]),
+            "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), batch.present),
+        }
 
     def _discriminator_step(self, real: Tensor, fake: Tensor, style: Tensor) -> dict[str, Tensor]:
         real = real.requires_grad_()
-        real_logits, fake_logits = self.d(real, style), self.d(fake, style)
+        real_logits, fake_logits = self.discriminator(real, style), self.discriminator(fake, style)
         penalty = gradient_penalty(real_logits, real) if self.preset.gradient_penalty else real_logits.new_zeros(())
         loss = self.d_loss(real_logits, fake_logits)
-        self.d_optimiser.zero_grad()
-        self.accelerator.backward(loss + self.preset.gradient_penalty * penalty)
-        self.d_optimiser.step()
+        self._take_step("discriminator", loss + self.preset.gradient_penalty * penalty, math.inf)
         accuracy = 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean())
         return {"discriminator": loss, "penalty": penalty, "accuracy": accuracy}
+
+    def _take_step(self, player: str, loss: Tensor, most: float) -> Tensor:
+        """One step of a player down the gradient of its loss, at most so long, the mean over all processes. Returns the
+        gradient's length before that.
+        """
+        self._check_finite(f"the {player}'s loss", self.accelerator.reduce(loss.detach(), "mean"))
+        stepper, parameters = self.steppers[player], self.parameters[player]
+        stepper.zero_grad()
+        self.accelerator.backward(loss)
+        self._average_gradients(parameters)
+        length = self.accelerator.clip_grad_norm_(parameters, most)
+        if self.accelerator.scaler is None:  # which else expects some that are not, and leaves these steps out
+            self._check_finite(f"the {player}'s gradient", length)
+        stepper.step()
+        return length
+
+    def _average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        if self.share.count == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        mean = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+        for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _check_finite(self, what: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            last = f"the last good checkpoint is {self.saved}: --resume it" if self.saved else "begin anew"
+            raise UserError(
+                f"training: {what} is not finite at step {self.step}; {last} with a lower --learning-rate than"
+                f" {self.preset.learning_rate:g}"
+            )
 
     def adversarial_weight(self, k: int) -> float:
         """Zero at first, then a ramp as long as the wait, then the preset's weight."""
@@ -173,64 +234,25 @@ class Trainer:
         """Linear warm-up, then a cosine down to a hundredth, as a function of the step alone."""
         p = self.preset
         warm = min(1.0, (k + 1) / p.warm_up)
-        cosine = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * min(1.0, k / p.steps))).item())
-        for optimiser, rate in ((self.g_optimiser, p.learning_rate), (self.d_optimiser, p.discriminator_rate)):
-            for group in optimiser.param_groups:
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, k / p.steps)))
+        for player, rate in (("generator", p.learning_rate), ("discriminator", p.discriminator_rate)):
+            for group in self.optimisers[player].param_groups:
                 group["lr"] = rate * warm * max(0.01, cosine)
 
     def save(self, folder: Path) -> None:
-        """Write weights, optimiser states, history and preset as one safetensors file, whole or not at all.
-
-        Raises UserError where that cannot be done.
-        """
-        tensors = {}
-        for name, module in self.modules.items():
-            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-        for name, optimiser in self.optimisers.items():
-            for index, state in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{name}.{index}.{key}": value for key, value in state.items()}
-        metadata = {"preset": json.dumps(asdict(self.preset)), "history": json.dumps(self.history)}
-        save_tensors(folder / CHECKPOINT, tensors, metadata)
+        """Write a checkpoint, by the main process alone. Raises UserError as :func:`tfrgan_lite.checkpoint.write`."""
+        if self.accelerator.is_main_process:
+            checkpoint.write(folder, self.preset, self.modules, self.optimisers, self.history)
+        self.saved = folder / CHECKPOINT
 
     def load(self, folder: Path) -> None:
-        """Continue from the checkpoint in ``folder``. Raises UserError as :func:`read_checkpoint`."""
-        self.restore(*read_checkpoint(folder, self.preset))
+        """Continue from the checkpoint in ``folder``. Raises UserError as :func:`tfrgan_lite.checkpoint.read`."""
+        self.restore(checkpoint.read(folder, self.preset))
 
-    def restore(self, tensors: dict[str, Tensor], history: list[dict[str, float]]) -> None:
-        """Continue from what :func:`read_checkpoint` returned."""
-        for name, module in self.modules.items():
-            module.load_state_dict(_under(tensors, f"{name}."))
-        for name, optimiser in self.optimisers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in _under(tensors, f"optimiser.{name}.").items():
-                index, entry = key.split(".")
-                state.setdefault(int(index), {})[entry] = value
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        self.history, self.step = history, len(history)
-
-
-def read_checkpoint(folder: Path, preset: Preset) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """The tensors and the history of the checkpoint in ``folder``.
-
-    Raises UserError if there is none, it is damaged, or it is of another preset.
-    """
-    path = folder / CHECKPOINT
-    try:
-        tensors, metadata = load_tensors(path)
-        stored, history = json.loads(metadata["preset"]), json.loads(metadata["history"])
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: no checkpoint to resume ({error}); train without --resume") from error
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: is no checkpoint of a training run; choose another folder") from error
-    current = json.loads(json.dumps(asdict(preset)))
-    for field in fields(Preset):
-        if stored.get(field.name) != current[field.name]:
-            raise UserError(f"{path}: was trained with another {field.name}; resume with the same preset")
-    return tensors, history
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    def restore(self, stored: checkpoint.Stored) -> None:
+        """Continue from a checkpoint that was read. Raises UserError if it is of another version."""
+        stored.restore(self.modules, self.optimisers)
+        self.history, self.step, self.saved = stored.history, len(stored.history), stored.path
 
 
 def train(
@@ -238,7 +260,7 @@ def train(
 ) -> Trainer:
     """Render the preset's songs, train G and D on them, and leave ``checkpoint.safetensors`` in the folder ``out``.
 
-    The songs are kept in the cache, ``Cache()`` if None.
+    The songs are kept in the cache, ``Cache()`` if None; of several processes one renders them for all.
 
     Raises UserError if ``out`` already holds a checkpoint and ``resume`` is not set, or it or the cache cannot be
     written to.
@@ -246,16 +268,19 @@ def train(
     out = Path(out)
     if (out / CHECKPOINT).exists() and not resume:
         raise UserError(f"{out}: holds a checkpoint already; pass --resume to continue it, or choose another folder")
-    stored = read_checkpoint(out, preset) if resume else None  # refused, if at all, before the songs are rendered
+    stored = checkpoint.read(out, preset) if resume else None  # refused, if at all, before the songs are rendered
     make_folder(out)
-    trainer = Trainer(preset, LessonSet(preset, progress, cache))
+    accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=WAIT)])
+    with accelerator.main_process_first():
+        lessons = LessonSet(preset, progress and accelerator.is_main_process, cache)
+    trainer = Trainer(preset, lessons, accelerator)
     if stored:
-        trainer.restore(*stored)
+        trainer.restore(stored)
 
-    def checkpoint(trainer: Trainer) -> None:
+    def keep(trainer: Trainer) -> None:
         if trainer.step % preset.checkpoint_every == 0 or trainer.step == preset.steps:
             trainer.save(out)
 
-    trainer.fit(progress=progress, after_step=checkpoint)
+    trainer.fit(progress=progress, after_step=keep)
     trainer.generator.eval()
     return trainer
