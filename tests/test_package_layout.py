@@ -8,7 +8,8 @@ from keys import PACKAGE, imports
 # A module imports only from those before it.
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
-    *("positional", "attention", "beta_vae", "transformer", "prepare", "generator", "discriminator", "losses", "data"),
+    *("positional", "attention", "beta_vae", "transformer", "prepare", "sides", "generator", "posterior"),
+    *("discriminator", "losses", "data"),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
     *("train", "mix", "baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )

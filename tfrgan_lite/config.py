@@ -55,6 +55,7 @@ class Preset:
     adversarial_weight: float = 0.05
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
     latent_weight: float = 0.02  # of the posterior's KL, summed over z; None: no posterior, z is noise
+    sides_weight: float = 0.1  # of the sides' negative log-likelihood, in nats a song
     beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
     # the adversary

@@ -5,7 +5,7 @@ multiplies spectra. So the cost of the network does not depend on the sample rat
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from math import log
 from pathlib import Path
@@ -25,6 +25,7 @@ from .mel import mel_points, standardised
 from .positional import TrackTimePosition
 from .prepare import EXTRA_METERS, MASTER_LUFS, POOL, REFERENCE_RATE, front, room_power
 from .serialize import TokenEmbedding
+from .sides import Coupling, overlaps
 from .studio.console import pan_gains
 from .transformer import TFRDecoder, TFREncoder
 
@@ -40,14 +41,19 @@ class Console:
     """The coarse head's settings: one value a track, for the whole window. B songs, N tracks, F mel bands."""
 
     gain: Tensor  # (B, N) natural log of the fader's gain, the master's included
-    pan: Tensor  # (B, N) -1 left to 1 right
+    pan: Tensor  # (B, N) -1 left to 1 right; how far out, 0 to 1, until the sides are known
     bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
     send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
-    master: Tensor | None = None  # (B,) natural log of the master's gain, already in ``gain``
+    coupling: Tensor  # (B, N, N) of :mod:`tfrgan_lite.sides`: who stands with whom
+    master: Tensor  # (B,) natural log of the master's gain, already in ``gain``
 
-    def first(self, songs: int | None) -> "Console":
-        """The settings of the first ``songs`` songs, of all if None."""
-        return Console(*(setting[:songs] for setting in vars(self).values() if setting is not None))
+    def first(self, songs: int) -> "Console":
+        """The settings of the first ``songs`` songs."""
+        return Console(*(setting[:songs] for setting in vars(self).values()))
+
+    def facing(self, sides: Tensor) -> "Console":
+        """The same with each track on its side (B, N): -1 left, 1 right; where it is 0 the track has none."""
+        return replace(self, pan=self.pan * torch.where(sides == 0, 1.0, sides))
 
 
 @dataclass
@@ -112,26 +118,25 @@ class CoarseHead(nn.Module):
         self.out = nn.Linear(2 * d_model, 3 + bands)
         nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
-        weights = k_weights(mels)
-        self.register_buffer("k_weights", weights, persistent=False)
+        self.coupling = Coupling(d_model)
+        self.register_buffer("k_weights", k_weights(mels), persistent=False)
 
     def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
-        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings."""
-        h = torch.cat([h.mean(2), z[:, None].expand(-1, h.shape[1], -1)], dim=-1)
-        settings = self.out(functional.gelu(self.hidden(h)))
+        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings, the sides open."""
+        h, power = h.mean(2), self.power(meters)
+        settings = self.out(functional.gelu(self.hidden(torch.cat([h, z[:, None].expand(-1, h.shape[1], -1)], dim=-1))))
         gain = GAIN_RANGE * torch.tanh(settings[..., 0] / GAIN_RANGE)
-        pan = torch.tanh(settings[..., 1])
+        pan = torch.sigmoid(2 * settings[..., 1] - 2)  # starts at 0.12
         send = (settings[..., 2] - 2).clamp(-7, 2).exp()  # starts at 0.14: -17 dB
         bands = BAND_RANGE * torch.tanh(settings[..., 3:] / BAND_RANGE)
         bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
         # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
-        power = self.power(meters)
-        loudness = (power * self.k_weights).sum(-1)
-        gain = gain - 0.5 * torch.log(((power * (2 * bands).exp() * self.k_weights).sum(-1) + 1e-9) / (loudness + 1e-9))
-        console = Console(gain, pan, bands, send)
-        console.master = self.master(console, power, present)
-        console.gain = gain + console.master[:, None]
-        return console
+        before, after = ((x * self.k_weights).sum(-1) + 1e-9 for x in (power, power * (2 * bands).exp()))
+        gain = gain - 0.5 * torch.log(after / before)
+        coupling = self.coupling(h, overlaps(power * self.k_weights))
+        console = Console(gain, pan, bands, send, coupling, gain.new_zeros(len(gain)))
+        master = self.master(console, power, present)
+        return replace(console, gain=gain + master[:, None], master=master)
 
     def power(self, meters: Tensor) -> Tensor:
         """Mean mel power (B, N, F) of each channel of the tracks: each holds the middle and the side."""
@@ -204,7 +209,8 @@ class Generator(nn.Module):
         z: Tensor,
         present: Tensor,
         around: Tensor,
-        start: int = 0,
+        start: int,
+        sides: Tensor,
         noise: torch.Generator | None = None,
     ) -> Decision:
         """Listen to all tracks and decide what each shall become.
@@ -219,9 +225,12 @@ class Generator(nn.Module):
             around: X of the frames that the fine head shall refine and :attr:`FineHead.MARGIN` frames on each side (C,
                 N, frames + 2 MARGIN, F), for the first C of the songs.
             start: the first of those frames in the song, without the margin.
+            sides: (B, N) -1 left, 1 right, 0 neither: in training the engineer's, in use a draw from the coupling, see
+                :func:`tfrgan_lite.sides.draw_sides`.
             noise: source of the β-VAE modules' samples in training.
         """
         tokens, console, kl = self.settle(envelope, meters, roles, style, z, present, noise)
+        console = console.facing(sides)
         fine_gain, fine_phase = self.refine(tokens[: len(around)], console.first(len(around)), around, start)
         return Decision(console, fine_gain, fine_phase, kl)
 

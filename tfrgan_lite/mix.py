@@ -21,11 +21,13 @@ from .generator import Console, FineHead, Generator, channel_gains, send_gains
 from .labels import role_index, style_index
 from .mel import FLOOR, mel_to_bins
 from .prepare import SILENCE_LUFS, TRACK_LUFS, Listened, front, middle_and_side, read_meters, room
+from .sides import PANNED, draw_sides
 from .studio import ears
 from .studio.console import reverb
 from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
+TEMPERATURE = 0.5  # of the draw of the sides
 EDGE = 2  # frames on each side without which a sample is not whole
 HELD = 100  # frames of the loudness measurement that are read at a time
 
@@ -177,7 +179,8 @@ class Mixer:
     @torch.no_grad()
     def takes(self, seeds: Sequence[int]) -> list[Take]:
         """Listen to the whole song once, and decide a take for each seed."""
-        draws = [_draw(seed, self.shape.z) for seed in seeds]
+        sources = [torch.Generator().manual_seed(seed) for seed in seeds]
+        draws = [_draw(source, self.shape.z) for source in sources]
         tokens = -(-self.frames // self.shape.stride)
         sums = [_Settling(len(self.wide), tokens, self.shape) for _ in seeds]
         roles = torch.tensor([[role_index(role) for role in self.tracks.roles]])
@@ -192,9 +195,11 @@ class Mixer:
                 h, console, _ = self.generator.settle(*inputs)
                 settling.add(first // self.shape.stride, first > 0, last < self.frames, blocks, h, console)
         made = []
-        for seed, (_, mirrored), settling in zip(seeds, draws, sums, strict=True):
+        for seed, source, (_, mirrored), settling in zip(seeds, sources, draws, sums, strict=True):
             console, h = settling.settled()
             present = self.present[None].to(self.device)
+            panned = self.present[None] & (console.pan > PANNED)
+            console = console.facing(draw_sides(console.coupling, panned, roles, TEMPERATURE, source))
             # The master fader, again, for the song as a whole.
             console.master = self.generator.coarse.master(console, power[None].to(self.device) / self.frames, present)
             console.gain = console.gain + console.master[:, None]
@@ -273,7 +278,7 @@ class _Settling:
     """Sums over windows, from which a take's console and tokens are settled."""
 
     def __init__(self, tracks: int, tokens: int, shape):
-        self.weight = torch.zeros(tracks)
+        self.weight, self.pair_weight = torch.zeros(tracks), torch.zeros(tracks, tracks)
         self.sums = None
         self.tokens = torch.zeros(1, tracks, tokens, shape.d_model)
         self.token_weight = torch.zeros(tokens, 1)
@@ -294,20 +299,25 @@ class _Settling:
         # The master fader of a window depends on who plays in it: it comes last.
         given = (console.gain - console.master[:, None], console.pan, console.send.log(), console.bands)
         given = [x.cpu() * (weight[:, None] if x.ndim == 3 else weight) for x in given]
+        given.append(console.coupling.cpu() * weight[:, None] * weight)
         self.sums = given if self.sums is None else [a + b for a, b in zip(self.sums, given, strict=True)]
         self.weight += weight
+        self.pair_weight += weight[:, None] * weight
 
     def settled(self) -> tuple[Console, Tensor]:
         """The console, without a master, and the tokens."""
-        gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in self.sums)
-        return Console(gain, pan, bands, send.exp()), self.tokens / self.token_weight
+        *settings, coupling = self.sums
+        gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in settings)
+        return Console(
+            gain, pan, bands, send.exp(), coupling / self.pair_weight, gain.new_zeros(1)
+        ), self.tokens / self.token_weight
 
 
-def _draw(seed: int, z: int) -> tuple[Tensor, bool]:
-    source = torch.Generator().manual_seed(seed)
+def _draw(source: torch.Generator, z: int) -> tuple[Tensor, bool]:
     return torch.randn(1, z, generator=source), bool(torch.randint(2, (1,), generator=source))
 
 
 def _of_track(console: Console, track: int) -> Console:
     one = slice(track, track + 1)
-    return Console(console.gain[:, one], console.pan[:, one], console.bands[:, one], console.send[:, one])
+    settings = (x[:, one] for x in (console.gain, console.pan, console.bands, console.send))
+    return Console(*settings, console.coupling[:, one, one], console.master)

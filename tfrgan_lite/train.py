@@ -25,6 +25,7 @@ from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
 from .posterior import Posterior
 from .prepare import front, spectrum_to_log_mel
+from .sides import negative_log_likelihood, sides_of
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -108,7 +109,8 @@ class Trainer:
         noise = torch.Generator(self.device).manual_seed(p.seed * 1_000_003 + k)
         batch = self.batch(k) if batch is None else batch
         self._set_rates(k)
-        decision, wet, latent_kl = self.mix(batch, noise)
+        sides = sides_of(batch.dry_power, batch.wet_power, batch.present)
+        decision, wet, latent_kl = self.mix(batch, sides, noise)
         mels, rate, present = p.architecture.mels, self.lessons.SAMPLE_RATE, batch.present
         mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
         expected = long_term(decision.console, batch.dry_power)
@@ -118,6 +120,7 @@ class Trainer:
             "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), present),
             "kl": kl_per_token(decision.kl, present),
             "latent_kl": latent_kl,
+            "sides": negative_log_likelihood(decision.console.coupling, sides).mean(),
         }
         loss = (
             p.mix_weight * terms["mix"]
@@ -125,6 +128,7 @@ class Trainer:
             + p.long_term_weight * terms["long_term"]
             + p.beta * terms["kl"]
             + p.latent_weight * terms["latent_kl"]
+            + p.sides_weight * terms["sides"]
         )
         weight = self.adversarial_weight(k)
         if weight > 0:
@@ -141,7 +145,7 @@ class Trainer:
         terms["active"] = sum(active_units(layer[batch.present]) for layer in decision.kl) / len(decision.kl)
         return {key: float(torch.as_tensor(value).detach()) for key, value in terms.items()}
 
-    def mix(self, batch: Batch, noise: torch.Generator) -> tuple[Decision, Tensor, Tensor]:
+    def mix(self, batch: Batch, sides: Tensor, noise: torch.Generator) -> tuple[Decision, Tensor, Tensor]:
         """G's decision, the wet spectra (C, N, 2, loss frames, K) of a batch, and the KL of the posterior in nats.
 
         z is the posterior's, or fresh noise where there is none.
@@ -149,7 +153,7 @@ class Trainer:
         z, kl = self.q(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
         heard = (batch.envelope, batch.meters, batch.roles, batch.style)
         with self.accelerator.autocast():
-            decision = self.g(*heard, z, batch.present, batch.log_mel, batch.offset, noise)
+            decision = self.g(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
         dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
         return decision, render(decision, dry, reverb, self.to_bins), kl.sum(-1).mean()
 
