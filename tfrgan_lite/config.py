@@ -20,7 +20,7 @@ class Architecture:
     z: int = 8  # length of the noise vector
     mels: int = 80  # F, bands from 20 Hz to 20 kHz
     bands: int = 16  # broad bands of the coarse head
-    stride: int = 32  # frames in a token
+    stride: int = 64  # frames in a token
     frames: int = 1000  # T of a window in training and in use: 10 s
     fine: int = 64  # width of the fine head
     attention: str = "full"  # over time: full, local or linear
