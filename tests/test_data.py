@@ -125,7 +125,7 @@ def test_a_mirrored_mix_is_learned_with_its_stems_mirrored():
     lessons = LessonSet(replace(TINY, songs=1, songs_with_audio=1, batch=1, rendered=1), progress=False)
     batches = []
     for mix in (0, 1):
-        lessons.lessons = [Lesson(song, mix)]
+        lessons.lessons, lessons.tracks = [Lesson(song, mix)], np.array([3])
         batches.append(lessons.batch(0))
     one, other = batches
     assert torch.equal(one.dry, other.dry.flip(2)) and torch.equal(one.dry_power, other.dry_power.flip(2))

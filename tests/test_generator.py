@@ -1,7 +1,7 @@
 """G: shapes, permutation, silence, windows, latitude of its heads, and its weights on disk."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from tfrgan_lite.heads import long_term
 from tfrgan_lite.mel import mel_to_bins
 from tfrgan_lite.prepare import MASTER_LUFS, front, hear, listen, mel_power, through_room
 
-OF_TRACKS = ("envelope", "meters", "roles", "present", "around")
+OF_TRACKS = ("envelope", "meters", "roles", "present", "around", "sides")
 
 
 @pytest.fixture
@@ -39,6 +39,8 @@ def inputs(batch=2, tracks=3, frames=64, mels=80, z=SMALL.z):
         "z": torch.randn(batch, z, generator=source),
         "present": torch.ones(batch, tracks, dtype=torch.bool),
         "around": torch.randn(batch, tracks, frames + 8, mels, generator=source) * 3 - 4,
+        "start": 0,
+        "sides": torch.randint(0, 2, (batch, tracks), generator=source) * 2.0 - 1,
     }
 
 
@@ -107,7 +109,7 @@ def test_wanted_frames_are_those_of_the_whole(generator, start, stop):
     """A few frames with their margin, and where they start, are refined as among all the others."""
     given = inputs()
     whole = generator(**given)
-    part = generator(**given | {"around": given["around"][:, :, start : stop + 8]}, start=start)
+    part = generator(**given | {"around": given["around"][:, :, start : stop + 8], "start": start})
     torch.testing.assert_close(whole.fine_gain[:, :, :, start:stop], part.fine_gain)
     torch.testing.assert_close(whole.fine_phase[:, :, :, start:stop], part.fine_phase)
     torch.testing.assert_close(whole.console.bands, part.console.bands)
@@ -160,7 +162,7 @@ def test_render_adds_coarse_and_fine_and_keeps_silence(generator):
     # The reverb comes through the send, after the fader.
     only_reverb = render(decision, dry * 0, reverb, to_bins)
     assert only_reverb.abs().mean() > 0
-    console.send = console.send * 0
+    decision.console = replace(console, send=console.send * 0)
     assert render(decision, dry * 0, reverb, to_bins).abs().max() == 0
 
 

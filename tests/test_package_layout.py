@@ -8,7 +8,7 @@ from keys import PACKAGE, imports
 # A module imports only from those before it.
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
-    *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "heads", "generator"),
+    *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads", "generator"),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
     *(
         "discriminator",

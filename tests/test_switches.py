@@ -88,7 +88,7 @@ def test_every_architecture_decides_trains_and_travels(name, lesson_set, tmp_pat
 def test_every_architecture_still_takes_tracks_in_any_order(name):
     generator = awake(**SWITCHES[name])
     given, order = inputs(tracks=4, z=generator.architecture.z), torch.tensor([2, 0, 3, 1])
-    moved = {key: value if key in ("style", "z") else value[:, order] for key, value in given.items()}
+    moved = {key: value if key in ("style", "z", "start") else value[:, order] for key, value in given.items()}
     one, other = settings(generator(**given)), settings(generator(**moved))
     for key in one:
         torch.testing.assert_close(one[key][:, order], other[key], atol=1e-5, rtol=1e-4)
@@ -215,6 +215,19 @@ def test_left_and_right_as_in_the_data(lesson_set):
     for key in ("dry", "stems_log_mel"):
         pairs = zip(getattr(one, key), getattr(other, key), turns, strict=True)
         assert all(torch.equal(a, b.flip(1) if turned else b) for a, b, turned in pairs)
+
+
+@torch.no_grad()
+def test_who_says_the_sides():
+    """With the mirror outside, the sides given are the sides taken; inside, the network's own pan pot says them."""
+    given = inputs(z=4)
+    for mirror in (True, False):
+        generator = awake(mirror=mirror)
+        pan = generator(**given | {"sides": torch.zeros(2, 3)}).console.pan
+        turned = generator(**given | {"sides": -torch.ones(2, 3)}).console
+        torch.testing.assert_close(turned.pan, -pan)
+        assert bool((pan > 0).all()) == mirror and bool(turned.coupling.any()) == mirror
+        assert turned.coupling.shape == (2, 3, 3)
 
 
 def test_the_posterior_hears_the_mix_and_the_prior_does_not():

@@ -42,7 +42,7 @@ class Architecture:
     z: int = 8  # length of the noise vector; 0: none, one mix for each song
     mels: int = 80  # F, bands from 20 Hz to 20 kHz
     bands: int = 16  # broad bands of the coarse head
-    stride: int = 32  # frames in a strip, which is a token
+    stride: int = 64  # frames in a strip, which is a token
     frames: int = 1000  # T of a window in training and in use: 10 s
     fine: int = 64  # width of the fine head; 0: no fine head, a console alone
     attention: str = "full"  # over time: full, local or linear
@@ -52,10 +52,15 @@ class Architecture:
     z_to: str = "coarse"  # z reaches the start token and the coarse head, or the start token alone: start
     across_tracks: bool = True  # whether a track's tokens see those of the others
     send: bool = True  # whether the console has a reverb send
-    mirror: bool = True  # whether left and right are a coin's choice, made outside of the network
+    mirror: bool = True  # whether the tracks' sides are drawn outside of the network, which knows no left from right
 
     def __post_init__(self) -> None:
         _check_choices(self)
+
+    @property
+    def hop(self) -> int:
+        """Frames that a token stands for: a strip's, or the 16 of the envelope, each of 8, that are in a patch."""
+        return 16 * 8 if self.tokens == "patches" else self.stride
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class Preset:
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
     posterior: bool = True  # whether z in training says how the song was mixed; else it is noise, as in use
     latent_weight: float = 0.02  # of the posterior's KL, summed over z
+    sides_weight: float = 0.1  # of the sides' negative log-likelihood, in nats a song
     beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
     # the adversary

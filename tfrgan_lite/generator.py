@@ -81,18 +81,17 @@ class Generator(nn.Module):
         self.architecture = a = architecture or Architecture()
         patches = a.tokens == "patches"
         self.columns = -(-a.mels // PATCH) if patches else 1  # tokens of one time
-        self.stride = PATCH * POOL if patches else a.stride  # frames that a token stands for
         self.embed = (
             PatchEmbedding(a.d_model, PATCH) if patches else TokenEmbedding(a.mels, a.d_model, a.stride // POOL)
         )
         self.read_meters = nn.Linear(2 * a.mels + EXTRA_METERS, a.d_model)
-        self.position = TrackTimePosition(a.d_model, -(-a.frames // self.stride) * self.columns + 1, a.position)
+        self.position = TrackTimePosition(a.d_model, -(-a.frames // a.hop) * self.columns + 1, a.position)
         stack = (a.d_model, a.heads, a.latent, "lstm" if a.core == "lstm" else a.attention, a.across_tracks)
         self.encoder = TFREncoder(a.encoder_layers, *stack)
         self.style = nn.Embedding(len(STYLES), a.d_model)
         self.start = nn.Sequential(nn.Linear(a.z + a.d_model, a.d_model), nn.GELU(), nn.Linear(a.d_model, a.d_model))
         self.decoder = TFRDecoder(a.decoder_layers, *stack)
-        self.coarse = CoarseHead(a.d_model, a.bands, a.mels, a.z if a.z_to == "coarse" else 0, a.send)
+        self.coarse = CoarseHead(a.d_model, a.bands, a.mels, a.z if a.z_to == "coarse" else 0, a.send, a.mirror)
         self.fine = FineHead(a.mels, a.d_model, a.fine) if a.fine else None
         self.register_buffer("style_lufs", torch.full((len(STYLES),), MASTER_LUFS))  # of finished mixes, as learned
 
@@ -105,7 +104,8 @@ class Generator(nn.Module):
         z: Tensor,
         present: Tensor,
         around: Tensor,
-        start: int = 0,
+        start: int,
+        sides: Tensor,
         noise: Noise = None,
     ) -> Decision:
         """Listen to all tracks and decide what each shall become.
@@ -120,9 +120,12 @@ class Generator(nn.Module):
             around: X of the frames that the fine head shall refine and :attr:`FineHead.MARGIN` frames on each side (C,
                 N, frames + 2 MARGIN, F), for the first C of the songs.
             start: the first of those frames in the song, without the margin.
+            sides: (B, N) -1 left, 1 right, 0 neither: in training the engineer's, in use a draw from the coupling, see
+                :func:`tfrgan_lite.sides.draw_sides`; 0 for a generator that says them itself.
             noise: source of the β-VAE modules' samples in training.
         """
         tokens, console, kl = self.settle(envelope, meters, roles, style, z, present, noise)
+        console = console.facing(sides)
         fine_gain, fine_phase = self.refine(tokens[: len(around)], console.first(len(around)), around, start)
         return Decision(console, fine_gain, fine_phase, kl)
 
@@ -144,7 +147,8 @@ class Generator(nn.Module):
         first = self.start(torch.cat([z, self.style(style)], dim=-1))
         sequence = self.position(torch.cat([summary + first[:, None, None], tokens], dim=2), roles)
         h, decoder_kl = self.decoder(sequence, memory, present, noise)
-        return h[:, :, 1:], self.coarse(h, z, meters, present), encoder_kl + decoder_kl
+        tokens = h[:, :, 1:].unflatten(2, (-1, self.columns)).mean(3)
+        return tokens, self.coarse(h, z, meters, present), encoder_kl + decoder_kl
 
     def refine(self, tokens: Tensor, console: Console, around: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         """The second part: the fine head's gain and phase (C, N, 2, frames, F) of the frames that ``around`` is about,
@@ -157,9 +161,8 @@ class Generator(nn.Module):
 
     def draw_out(self, h: Tensor, start: int, frames: int) -> Tensor:
         """Tokens (B, N, tokens, d_model) -> (B, N, frames, d_model) from frame ``start`` on: straight lines between the
-        tokens, each of which stands in the middle of its frames; those of one time count as their mean."""
-        h = h.unflatten(2, (-1, self.columns)).mean(3)
-        place = (torch.arange(start, start + frames, device=h.device) + 0.5) / self.stride - 0.5
+        tokens, each of which stands in the middle of its frames."""
+        place = (torch.arange(start, start + frames, device=h.device) + 0.5) / self.architecture.hop - 0.5
         place = place.clamp(0, h.shape[2] - 1)[:, None]
         weights = (1 - (place - torch.arange(h.shape[2], device=h.device)).abs()).clamp_min(0)
         return weights @ h

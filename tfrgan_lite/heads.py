@@ -1,6 +1,6 @@
 """The generator's two heads: a console's settings for each track, and what they miss in each frame. Chapter 08."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .audio import k_weighting
 from .mel import mel_points
 from .prepare import MASTER_LUFS, REFERENCE_RATE, front, room_power
+from .sides import Coupling, overlaps
 from .studio.console import pan_gains
 
 NEPER_DB = 20 / log(10)  # dB in a natural logarithm of amplitude
@@ -25,14 +26,19 @@ class Console:
     """The coarse head's settings: one value a track, for the whole window. B songs, N tracks, F mel bands."""
 
     gain: Tensor  # (B, N) natural log of the fader's gain, the master's included
-    pan: Tensor  # (B, N) -1 left to 1 right
+    pan: Tensor  # (B, N) -1 left to 1 right; how far out, 0 to 1, until the sides are known
     bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
     send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
-    master: Tensor | None = None  # (B,) natural log of the master's gain, already in ``gain``
+    coupling: Tensor  # (B, N, N) of :mod:`tfrgan_lite.sides`: who stands with whom
+    master: Tensor  # (B,) natural log of the master's gain, already in ``gain``
 
-    def first(self, songs: int | None) -> "Console":
-        """The settings of the first ``songs`` songs, of all if None."""
-        return Console(*(setting[:songs] for setting in vars(self).values() if setting is not None))
+    def first(self, songs: int) -> "Console":
+        """The settings of the first ``songs`` songs."""
+        return Console(*(setting[:songs] for setting in vars(self).values()))
+
+    def facing(self, sides: Tensor) -> "Console":
+        """The same with each track on its side (B, N): -1 left, 1 right; where it is 0 the track stays as it is."""
+        return replace(self, pan=self.pan * torch.where(sides == 0, 1.0, sides))
 
 
 def long_term(console: Console, dry_power: Tensor) -> Tensor:
@@ -47,9 +53,13 @@ def long_term(console: Console, dry_power: Tensor) -> Tensor:
 
 
 class CoarseHead(nn.Module):
-    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send."""
+    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send.
 
-    def __init__(self, d_model: int, bands: int, mels: int, z: int, send: bool = True):
+    With ``mirror`` the pan says how far out a track stands and the coupling who stands with whom, so that the sides can
+    be drawn; without, the pan says the side too and there is no coupling.
+    """
+
+    def __init__(self, d_model: int, bands: int, mels: int, z: int, send: bool = True, mirror: bool = True):
         super().__init__()
         self.mels, self.z = mels, z
         self.settings = [1, 1, int(send), bands]  # how many numbers say gain, pan, send, bands
@@ -57,26 +67,29 @@ class CoarseHead(nn.Module):
         self.out = nn.Linear(2 * d_model, sum(self.settings))
         nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
-        weights = k_weights(mels)
-        self.register_buffer("k_weights", weights, persistent=False)
+        self.coupling = Coupling(d_model) if mirror else None
+        self.register_buffer("k_weights", k_weights(mels), persistent=False)
 
     def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
-        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings."""
-        h = torch.cat([h.mean(2), z[:, None, : self.z].expand(-1, h.shape[1], -1)], dim=-1)
-        gain, pan, send, bands = self.out(functional.gelu(self.hidden(h))).split(self.settings, dim=-1)
+        """h (B, N, tokens, d_model), z (B, z), meters (B, N, 2 F + 2), present (B, N) -> settings, the sides open."""
+        h, power = h.mean(2), self.power(meters)
+        x = torch.cat([h, z[:, None, : self.z].expand(-1, h.shape[1], -1)], dim=-1)
+        gain, pan, send, bands = self.out(functional.gelu(self.hidden(x))).split(self.settings, dim=-1)
         gain = GAIN_RANGE * torch.tanh(gain[..., 0] / GAIN_RANGE)
-        pan = torch.tanh(pan[..., 0])
         send = (send - 2).clamp(-7, 2).exp().sum(-1)  # starts at 0.14: -17 dB; 0 where there is none
         bands = BAND_RANGE * torch.tanh(bands / BAND_RANGE)
         bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
         # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
-        power = self.power(meters)
-        loudness = (power * self.k_weights).sum(-1)
-        gain = gain - 0.5 * torch.log(((power * (2 * bands).exp() * self.k_weights).sum(-1) + 1e-9) / (loudness + 1e-9))
-        console = Console(gain, pan, bands, send)
-        console.master = self.master(console, power, present)
-        console.gain = gain + console.master[:, None]
-        return console
+        before, after = ((x * self.k_weights).sum(-1) + 1e-9 for x in (power, power * (2 * bands).exp()))
+        gain = gain - 0.5 * torch.log(after / before)
+        if self.coupling:
+            pan = torch.sigmoid(2 * pan[..., 0] - 2)  # starts at 0.12
+            coupling = self.coupling(h, overlaps(power * self.k_weights))
+        else:
+            pan, coupling = torch.tanh(pan[..., 0]), gain.new_zeros(*gain.shape, gain.shape[1])
+        console = Console(gain, pan, bands, send, coupling, gain.new_zeros(len(gain)))
+        master = self.master(console, power, present)
+        return replace(console, gain=gain + master[:, None], master=master)
 
     def power(self, meters: Tensor) -> Tensor:
         """Mean mel power (B, N, F) of each channel of the tracks: each holds the middle and the side."""

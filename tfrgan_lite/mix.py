@@ -17,15 +17,18 @@ from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 from .audio import amplitude
+from .config import Architecture
 from .generator import Console, FineHead, Generator, channel_gains, send_gains
 from .labels import role_index, style_index
 from .mel import FLOOR, mel_to_bins
 from .prepare import SILENCE_LUFS, TRACK_LUFS, Listened, front, middle_and_side, read_meters, room
+from .sides import PANNED, draw_sides
 from .studio import ears
 from .studio.console import reverb
 from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
+TEMPERATURE = 0.5  # of the draw of the sides
 EDGE = 2  # frames on each side without which a sample is not whole
 HELD = 100  # frames of the loudness measurement that are read at a time
 
@@ -147,7 +150,7 @@ class Mixer:
         A quarter or so lies in the next window. The last one reaches back, so that the network hears as much there as
         elsewhere.
         """
-        length, stride = self.shape.frames, self.shape.stride
+        length, stride = self.shape.frames, self.shape.hop
         step = max(1, int(0.75 * length / stride)) * stride
         last = -(-max(0, self.frames - length) // stride) * stride
         starts = [*range(0, last, step), last]
@@ -177,8 +180,9 @@ class Mixer:
     @torch.no_grad()
     def takes(self, seeds: Sequence[int]) -> list[Take]:
         """Listen to the whole song once, and decide a take for each seed."""
-        draws = [_draw(seed, self.shape.z) for seed in seeds]
-        tokens = -(-self.frames // self.shape.stride)
+        sources = [torch.Generator().manual_seed(seed) for seed in seeds]
+        draws = [_draw(source, self.shape) for source in sources]
+        tokens = -(-self.frames // self.shape.hop)
         sums = [_Settling(len(self.wide), tokens, self.shape) for _ in seeds]
         roles = torch.tensor([[role_index(role) for role in self.tracks.roles]])
         power = torch.zeros(len(self.wide), self.shape.mels)
@@ -190,11 +194,14 @@ class Mixer:
             for (z, _), settling in zip(draws, sums, strict=True):
                 inputs = (x.to(self.device) for x in (*given, z, present[None]))
                 h, console, _ = self.generator.settle(*inputs)
-                settling.add(first // self.shape.stride, first > 0, last < self.frames, blocks, h, console)
+                settling.add(first // self.shape.hop, first > 0, last < self.frames, blocks, h, console)
         made = []
-        for seed, (_, mirrored), settling in zip(seeds, draws, sums, strict=True):
+        for seed, source, (_, mirrored), settling in zip(seeds, sources, draws, sums, strict=True):
             console, h = settling.settled()
             present = self.present[None].to(self.device)
+            if self.shape.mirror:
+                panned = self.present[None] & (console.pan > PANNED)
+                console = console.facing(draw_sides(console.coupling, panned, roles, TEMPERATURE, source))
             # The master fader, again, for the song as a whole.
             console.master = self.generator.coarse.master(console, power[None].to(self.device) / self.frames, present)
             console.gain = console.gain + console.master[:, None]
@@ -273,11 +280,11 @@ class _Settling:
     """Sums over windows, from which a take's console and tokens are settled."""
 
     def __init__(self, tracks: int, tokens: int, shape):
-        self.weight = torch.zeros(tracks)
+        self.weight, self.pair_weight = torch.zeros(tracks), torch.zeros(tracks, tracks)
         self.sums = None
         self.tokens = torch.zeros(1, tracks, tokens, shape.d_model)
         self.token_weight = torch.zeros(tokens, 1)
-        self.overlap = -(-shape.frames // shape.stride) - max(1, int(0.75 * shape.frames / shape.stride)) + 1
+        self.overlap = -(-shape.frames // shape.hop) - max(1, int(0.75 * shape.frames / shape.hop)) + 1
 
     def add(self, start: int, fade_in: bool, fade_out: bool, blocks: Tensor, h: Tensor, console: Console) -> None:
         """A window from token `start` on, in which `blocks` of each track count."""
@@ -292,22 +299,28 @@ class _Settling:
         self.token_weight[start : start + count] += fade[:, None]
         weight = blocks + 1e-6  # a track that never plays has settings, too
         # The master fader of a window depends on who plays in it: it comes last.
-        given = (console.gain - console.master[:, None], console.pan, console.send.log(), console.bands)
+        given = (console.gain - console.master[:, None], console.pan, console.send.clamp_min(1e-9).log(), console.bands)
         given = [x.cpu() * (weight[:, None] if x.ndim == 3 else weight) for x in given]
+        given.append(console.coupling.cpu() * weight[:, None] * weight)
         self.sums = given if self.sums is None else [a + b for a, b in zip(self.sums, given, strict=True)]
         self.weight += weight
+        self.pair_weight += weight[:, None] * weight
 
     def settled(self) -> tuple[Console, Tensor]:
         """The console, without a master, and the tokens."""
-        gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in self.sums)
-        return Console(gain, pan, bands, send.exp()), self.tokens / self.token_weight
+        *settings, coupling = self.sums
+        gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in settings)
+        return Console(
+            gain, pan, bands, send.exp(), coupling / self.pair_weight, gain.new_zeros(1)
+        ), self.tokens / self.token_weight
 
 
-def _draw(seed: int, z: int) -> tuple[Tensor, bool]:
-    source = torch.Generator().manual_seed(seed)
-    return torch.randn(1, z, generator=source), bool(torch.randint(2, (1,), generator=source))
+def _draw(source: torch.Generator, shape: Architecture) -> tuple[Tensor, bool]:
+    z = torch.randn(1, shape.z, generator=source)
+    return z, shape.mirror and bool(torch.randint(2, (1,), generator=source))
 
 
 def _of_track(console: Console, track: int) -> Console:
     one = slice(track, track + 1)
-    return Console(console.gain[:, one], console.pan[:, one], console.bands[:, one], console.send[:, one])
+    settings = (x[:, one] for x in (console.gain, console.pan, console.bands, console.send))
+    return Console(*settings, console.coupling[:, one, one], console.master)

@@ -45,8 +45,9 @@ def build(name: str, preset: Preset) -> Network:
     if name not in NETWORKS:
         raise UserError(f"network: there is none called {name!r}; choose one of {', '.join(NETWORKS)}")
     a = preset.architecture
-    wanted, scale = _size(Generator(a)), 1.0
+    scale = 1.0
     with torch.random.fork_rng():
+        wanted = _size(Generator(a))
         for _ in range(4):  # its size grows with about the square of its width
             torch.manual_seed(preset.seed)
             if name == "WaveUNet":

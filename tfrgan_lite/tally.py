@@ -93,18 +93,17 @@ class Tally:
         return found
 
     def _mmd(self, made: list[Song], truths: list[Song]) -> np.ndarray:
-        """As `distances.mmd`, from sums of the kernel over each two songs; copies of a song are never compared."""
+        """As `distances.mmd`, but mixes of one song are not compared with each other: they are not independent, and a
+        system that answers once has fewer of them. Unbiased over songs.
+        """
         x, y = (torch.stack([z["features"] for z in side]) / self.scale for side in (made, truths))
         weights = np.stack([np.bincount(drawn, minlength=len(x)) for drawn in self.drawn]).astype(float)
-        total = np.zeros(len(weights))
+        total, others = np.zeros(len(weights)), 1 - np.eye(len(x))
         for a, b, sign in ((x, x, 1), (y, y, 1), (x, y, -2)):
             kernel = gaussian(a.flatten(0, 1), b.flatten(0, 1), self.width)
-            sums = kernel.unflatten(0, a.shape[:2]).unflatten(2, b.shape[:2]).sum((1, 3)).double().numpy()
-            counts = np.full_like(sums, a.shape[1] * b.shape[1])
-            if sign == 1:  # a mix is not compared with itself
-                sums[np.diag_indices(len(x))] -= a.shape[1]
-                counts[np.diag_indices(len(x))] -= a.shape[1]
-            total += sign * _over(*(_quadratic(weights, matrix) for matrix in (sums, counts)))
+            songs = kernel.unflatten(0, a.shape[:2]).unflatten(2, b.shape[:2]).mean((1, 3)).double().numpy()
+            pairs = (np.einsum("rs,st,rt->r", weights, matrix, weights) for matrix in (songs * others, others))
+            total += sign * _over(*pairs)
         return total
 
     def floor(self) -> Measures:
@@ -145,12 +144,6 @@ def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """The ratio; on a resample without a denominator, the ratio on all songs."""
     ratio = numerator / np.where(denominator > 0, denominator, np.nan)
     return np.where(np.isnan(ratio), ratio[0], ratio)
-
-
-def _quadratic(weights: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Sum of the matrix over pairs of drawn songs, (resamples,): a song drawn twice is not paired with its copy."""
-    own = matrix.diagonal()
-    return np.einsum("rs,st,rt->r", weights, matrix, weights) + (weights - weights**2) @ own
 
 
 def mean(rows: list[Measures]) -> Measures:

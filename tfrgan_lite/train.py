@@ -30,6 +30,7 @@ from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
 from .posterior import Posterior, Prior
 from .prepare import spectrum_to_log_mel
+from .sides import negative_log_likelihood, sides_of
 
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 
@@ -143,6 +144,7 @@ class Trainer:
             "long_term": p.long_term_weight,
             "kl": p.beta,
             "latent_kl": p.latent_weight,
+            "sides": p.sides_weight,
         }
         weight = self.adversarial_weight(k)
         if weight > 0:
@@ -162,12 +164,19 @@ class Trainer:
         return dict(zip(terms, values.tolist(), strict=True))
 
     def decide(self, batch: Batch, noise: SharedNoise) -> tuple[Decision, Tensor]:
-        """G's decision for a batch, z being the posterior's, and the KL of the posterior in nats, mean over songs."""
+        """G's decision for a batch, z being the posterior's and the sides the engineers', and the KL of z in nats, mean
+        over songs.
+        """
+        sides = self.sides(batch)
         z, kl = self.posterior(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
         heard = (batch.envelope, batch.meters, batch.roles, batch.style)
         with self.accelerator.autocast():
-            decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, noise)
+            decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
         return decision, kl.sum(-1).mean()
+
+    def sides(self, batch: Batch) -> Tensor:
+        """The sides (B, N) that the engineers chose; 0 for a generator that is to choose them itself."""
+        return sides_of(batch.dry_power, batch.wet_power, batch.present) * self.preset.architecture.mirror
 
     def compare(self, decision: Decision, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Log-mel (C, 4, loss frames, F) of the mixes' left, right, mid and side, and the terms of the reconstruction
@@ -182,6 +191,7 @@ class Trainer:
         return mix, {
             "mix": log_mel_l1(mix[:, :views], batch.mix_log_mel[:, :views]),
             "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present[: len(stems)]),
+            "sides": negative_log_likelihood(decision.console.coupling, self.sides(batch)).mean(),
             "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), batch.present),
         }
 

@@ -39,13 +39,13 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
         UserError: if E is less than 2, or a number is not finite.
     """
     _check(x, y)
-    return float(2 * torch.cdist(x, y).mean() - spread(x) - spread(y))
+    return float(2 * _between(x, y).mean() - spread(x) - spread(y))
 
 
 def spread(x: Tensor) -> Tensor:
     """Mean distance between different rows of (S, n); 0 for one row."""
     count = len(x)
-    return torch.cdist(x, x).sum() / max(count * (count - 1), 1)
+    return _between(x, x).sum() / max(count * (count - 1), 1)
 
 
 def halves(count: int, splits: int = 100, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
@@ -87,7 +87,7 @@ def mmd(x: Tensor, y: Tensor, width: float) -> float:
 
 def gaussian(x: Tensor, y: Tensor, width: float) -> Tensor:
     """Gaussian kernel of rows (m, d) and (n, d): (m, n), 1 for equal rows."""
-    return torch.exp(-torch.cdist(x, y).square() / (2 * width**2))
+    return torch.exp(-_between(x, y).square() / (2 * width**2))
 
 
 def pan_distance(positions: ArrayLike, references: ArrayLike) -> float:
@@ -144,6 +144,11 @@ def correlation(x: ArrayLike, y: ArrayLike) -> float:
     x, y = (np.asarray(values, dtype=np.float64) - np.mean(values) for values in (x, y))
     norm = np.linalg.norm(x) * np.linalg.norm(y)
     return float(x @ y / norm) if norm > 1e-9 else 0.0
+
+
+def _between(x: Tensor, y: Tensor) -> Tensor:
+    """Distances of rows, (m, d) and (n, d) -> (m, n): 0 for equal rows, which the usual short cut misses."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _check(x: Tensor, y: Tensor) -> None:
