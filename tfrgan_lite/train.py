@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch
@@ -155,7 +155,11 @@ class Trainer:
         with self.accelerator.autocast():
             decision = self.g(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
         dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
-        return decision, render(decision, dry, reverb, self.to_bins), kl.sum(-1).mean()
+        # No two rooms agree frame by frame: judged by frames, the best room is none. So the send is learned from mean
+        # powers alone.
+        console = replace(decision.console, send=decision.console.send.detach())
+        wet = render(replace(decision, console=console), dry, reverb, self.to_bins)
+        return decision, wet, kl.sum(-1).mean()
 
     def _discriminator_step(self, real: Tensor, fake: Tensor, style: Tensor) -> dict[str, Tensor]:
         real = real.requires_grad_()
