@@ -11,7 +11,7 @@ ORDER = (
     *("positional", "attention", "beta_vae", "transformer", "prepare", "sides", "generator", "posterior"),
     *("discriminator", "losses", "data"),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
-    *("train", "mix", "baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
+    *("train", "mix", "mixdown", "baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}
