@@ -168,7 +168,7 @@ def test_the_limiter_takes_at_most_12_db(generator):
     stems[..., ::RATE] = 0.5
     assert true_peak_db(mix_song(stems, RATE, "rock", generator=generator)[0]) <= -1
     mixer = Mixer(tracks_of(stems, RATE), "rock", generator)
-    (_, (mix,)), *_ = mixer.blocks(mixer.takes([0]), stems=False)
+    (_, mix), *_ = mixer.blocks(mixer.takes([0]), stems=False)
     meter = Meter(RATE)
     meter.hear(mix)
     gain_db, _ = mixer.master(meter)

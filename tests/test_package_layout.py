@@ -9,21 +9,9 @@ from keys import PACKAGE, imports
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
     *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads", "generator"),
+    *("posterior", "discriminator", "losses", "data", "batches", "checkpoint", "train", "mix", "mixdown"),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
-    *(
-        "discriminator",
-        "posterior",
-        "losses",
-        "data",
-        "batches",
-        "checkpoint",
-        "train",
-        "mix",
-        "baselines",
-        "metrics",
-        "rivals",
-    ),
-    *("judge", "tally", "report", "evaluate", "__main__", "lesson"),
+    *("baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}

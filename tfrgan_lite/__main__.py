@@ -25,40 +25,32 @@ def cli() -> None:
 @click.option("--style", required=True, help=f"One of {', '.join(STYLES)}.")
 @click.option("--out", required=True, type=FOLDER, help="File of the mix; its suffix sets the format.")
 @click.option("--seed", default=0, show_default=True, help="Another seed is another take.")
-@click.option("--stems-out", type=FOLDER, help="Folder for the wet stems, one WAV a track.")
+@click.option("--samples", default=1, show_default=True, help="Several takes: mix-1.wav, mix-2.wav, ... for mix.wav.")
+@click.option("--stems-out", type=FOLDER, help="Folder for the wet stems, one WAV a track; of takes: 1, 2, ... in it.")
+@click.option("--console", type=FOLDER, help="JSON file for the settings: gain, pan, send and bands of each track.")
 @click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def mix(
-    stems: Path, style: str, out: Path, seed: int, stems_out: Path | None, weights: Path | None, force: bool
+    stems: Path,
+    style: str,
+    out: Path,
+    seed: int,
+    samples: int,
+    stems_out: Path | None,
+    console: Path | None,
+    weights: Path | None,
+    force: bool,
 ) -> None:
     """Mix the folder STEMS: one audio file a track, named by what plays, such as drums.wav or lead vocal.mp3."""
-    from .audio import ensure_writable, write_audio
-    from .files import make_folder
     from .generator import Generator
-    from .labels import style_index
-    from .mix import mix_song
-    from .studio.folder import read_folder
+    from .mixdown import mix_folder
 
-    style_index(style)
-    ensure_writable(out, force)
-    if out.parent.resolve() == stems.resolve():
-        raise UserError(f"{out}: lies among the stems, where the next mix would take it for one; choose another folder")
     generator = Generator.from_pretrained(weights) if weights else None
-    song = read_folder(stems, style)
-    targets = [stems_out / f"{name}.wav" for name in song.names] if stems_out else []
-    if stems_out and stems_out.exists():
-        for target in targets:
-            ensure_writable(target, force)
-    mixed, wet = mix_song(
-        song.stems, song.sample_rate, style, seed, song.roles, generator, progress=sys.stderr.isatty()
-    )
-    if stems_out:
-        make_folder(stems_out)
-    for target, stem in zip(targets, wet, strict=bool(targets)):
-        write_audio(target, stem, song.sample_rate, force)
-    write_audio(out, mixed, song.sample_rate, force)
-    tracks = ", ".join(f"{name} ({role})" for name, role in zip(song.names, song.roles, strict=True))
-    click.echo(f"{out}: {mixed.shape[-1] / song.sample_rate:.1f} s at {song.sample_rate} Hz from {tracks}")
+    progress = sys.stderr.isatty()
+    mixed = mix_folder(stems, style, out, seed, samples, stems_out, console, generator, force, progress)
+    tracks = ", ".join(f"{name} ({role})" for name, role in zip(mixed.names, mixed.roles, strict=True))
+    for file in mixed.files:
+        click.echo(f"{file}: {mixed.seconds:.1f} s at {mixed.sample_rate} Hz from {tracks}")
 
 
 @cli.command()

@@ -68,8 +68,8 @@ class Batch:
     log_mel: Tensor  # (C, N, frames, F) of the dry tracks, with the fine head's margin
     envelope: Tensor  # (B, N, ceil(T / 8), F)
     meters: Tensor  # (B, N, 2 F + 2)
-    dry_power: Tensor  # (B, N, 2, F)
-    wet_power: Tensor  # (B, N, 2, F)
+    dry_power: Tensor  # (B, N, 4, F), left, right, middle, side
+    wet_power: Tensor  # (B, N, 4, F)
     dry: Tensor  # (C, N, 2, samples) of the frames to compare, with a margin
     reverb: Tensor  # (C, N, 2, samples)
     mix_log_mel: Tensor  # (C, 4, loss frames, F)
@@ -160,8 +160,8 @@ class LessonSet:
         dry, wet = self._turned(lesson)
         return {
             **{key: song[key] for key in ("envelope", "meters", "roles", "present", "style")},
-            "dry_power": song["dry_power"][:, dry],
-            "wet_power": song["wet_power"][mix][:, wet],
+            "dry_power": song["dry_power"][:, [*dry, 2, 3]],
+            "wet_power": song["wet_power"][mix][:, [*wet, 2, 3]],
         }
 
     def _mix(self, lesson: Lesson, offset: int) -> Tensor:

@@ -64,6 +64,11 @@ def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor
     return spectrum_to_log_mel(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
 
 
+def stereo_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Complex stereo spectra (..., 2, T, K) -> mel power of left, right, mid, side (..., 4, T, F)."""
+    return mel_power(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
+
+
 def leans_right(dry: Tensor, wet: Tensor, roles: Tensor) -> bool:
     """Whether a mix is the mirror image of the one that is learned: its first panned track went right.
 
@@ -72,13 +77,14 @@ def leans_right(dry: Tensor, wet: Tensor, roles: Tensor) -> bool:
     of two of one role the duller; a track is panned if its balance moved by more than 1 dB.
 
     Args:
-        dry, wet: mean mel powers (N, 2, F) of the tracks.
+        dry, wet: mean mel powers (N, 4, F) of the tracks' left, right, middle and side.
         roles: (N,) indices into ROLES.
     """
-    balance = [10 * torch.log10(x.sum(-1) + FLOOR) for x in (dry, wet)]
+    balance = [10 * torch.log10(x[:, :2].sum(-1) + FLOOR) for x in (dry, wet)]
     moved = (balance[1] - balance[0]).diff(dim=-1)[:, 0]  # to the right, in dB
     band = torch.arange(dry.shape[-1])
-    centre = (dry.sum(1) * band).sum(-1) / dry.sum((1, 2)).clamp_min(FLOOR)
+    dry = dry[:, 2] + dry[:, 3]
+    centre = (dry * band).sum(-1) / dry.sum(-1).clamp_min(FLOOR)
     order = (roles * dry.shape[-1] + centre).argsort()
     panned = [float(moved[k]) for k in order if abs(float(moved[k])) > 1]
     return bool(panned) and panned[0] > 0
@@ -89,9 +95,9 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
 
     Returns:
         ``envelope`` and ``meters`` of the levelled dry tracks, as :class:`tfrgan_lite.prepare.Listened` has them;
-        ``dry_power`` (N, 2, F), their mean mel power; ``roles`` and ``present`` (N,); ``style`` (); and of the mixes
-        their loudness ``lufs`` (M,), ``mirrored`` (M,), and with those mirrored and all at -20 LUFS ``wet_power`` (M,
-        N, 2, F).
+        ``dry_power`` (N, 4, F), the mean mel power of their left, right, middle and side; ``roles`` and ``present``
+        (N,); ``style`` (); and of the mixes their loudness ``lufs`` (M,), ``mirrored`` (M,), and with those mirrored
+        and all at -20 LUFS ``wet_power`` (M, N, 4, F).
 
         With ``audio`` also what frames are compared with: ``log_mel`` (N, T, F) of the dry tracks; ``dry`` (C,
         samples), their channels, one for a track whose two are equal; ``sides`` (N, 2), each track's left and right
@@ -106,7 +112,7 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     song = {
         "envelope": listened.envelope.half(),
         "meters": listened.meters,
-        "dry_power": mel_power(spectrum, rate, mels).mean(-2),
+        "dry_power": stereo_power(spectrum, rate, mels).mean(-2),
         "roles": heard.roles,
         "present": heard.present,
         "style": torch.tensor(style_index(raw.style)),
@@ -115,10 +121,10 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     for mixed in mixes:
         lufs = loudness(mixed.mix, rate)
         wet = stft(mixed.wet_stems * amplitude(MASTER_LUFS - lufs))
-        power = mel_power(wet, rate, mels)
+        power = stereo_power(wet, rate, mels)
         mirrored = leans_right(song["dry_power"], power.mean(-2), heard.roles)
         turn = [1, 0] if mirrored else [0, 1]
-        row = {"lufs": lufs, "mirrored": torch.tensor(mirrored), "wet_power": power.mean(-2)[:, turn]}
+        row = {"lufs": lufs, "mirrored": torch.tensor(mirrored), "wet_power": power.mean(-2)[:, [*turn, 2, 3]]}
         if audio:
             row["mix_log_mel"] = stereo_log_mel(wet.sum(0)[turn], rate, mels).half()
             row["stems_log_mel"] = torch.log(power[:, turn] + FLOOR).half()

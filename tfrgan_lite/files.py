@@ -37,6 +37,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def scratch_beside(path: str | Path) -> Iterator[Path]:
+    """A hidden folder beside ``path`` for what is on its way there, gone when the block ends. Raises UserError as
+    :func:`written_whole`.
+    """
+    path = Path(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be written ({reason}); make room or choose another place") from error
+
+
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write named tensors and metadata as one safetensors file, whole or not at all.
 

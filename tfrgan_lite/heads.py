@@ -42,13 +42,25 @@ class Console:
 
 
 def long_term(console: Console, dry_power: Tensor) -> Tensor:
-    """Mean mel power (B, N, 2, F) of each wet track that the console alone makes of the mean mel power of its dry
-    channels (B, N, 2, F). The room answers the middle with :func:`tfrgan_lite.prepare.room_power`; powers add up, as of
-    sounds without a common phase.
+    """Mean mel power (B, N, 4, F) of each wet track's left, right, middle and side that the console alone makes of that
+    of the dry track. The room answers the middle with :func:`tfrgan_lite.prepare.room_power`, and its two channels have
+    nothing in common; powers add up, as of sounds without a common phase.
     """
     fader = (2 * (console.gain[..., None] + console.bands)).exp()[:, :, None]
-    direct = pan_gains(console.pan).square()[..., None] * dry_power
-    answer = room_power(dry_power.shape[-1]).to(dry_power.device) * dry_power.mean(2, keepdim=True)
+    left, right = pan_gains(console.pan)[..., None].unbind(-2)  # (B, N, 1)
+    dry_left, dry_right, dry_middle, dry_side = dry_power.unbind(2)
+    both, apart = ((left + right) / 2).square(), ((left - right) / 2).square()
+    direct = torch.stack(
+        [
+            left.square() * dry_left,
+            right.square() * dry_right,
+            both * dry_middle + apart * dry_side,
+            apart * dry_middle + both * dry_side,
+        ],
+        dim=2,
+    )
+    room = room_power(dry_power.shape[-1]).to(dry_power.device)
+    answer = torch.cat([room, room.mean(0, keepdim=True).expand(2, -1) / 2]) * dry_middle[:, :, None]
     return fader * (direct + console.send.square()[..., None, None] * answer)
 
 
@@ -98,7 +110,8 @@ class CoarseHead(nn.Module):
 
     def master(self, console: Console, power: Tensor, present: Tensor) -> Tensor:
         """The master fader (B,), natural log: brings the sum of the tracks to -20 LUFS, as the meters foretell it."""
-        wet = long_term(console, power[:, :, None].expand(-1, -1, 2, -1)) * present[..., None, None]
+        channels = long_term(console, power[:, :, None].expand(-1, -1, 4, -1))[:, :, :2]
+        wet = channels * present[..., None, None]
         lufs = -0.691 + 10 * torch.log10((wet * self.k_weights).sum((1, 2, 3)).clamp_min(1e-9))
         return (MASTER_LUFS - lufs) / NEPER_DB
 

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from .audio import amplitude
 from .config import Architecture
+from .errors import UserError
 from .generator import Console, FineHead, Generator, channel_gains, send_gains
 from .labels import role_index, style_index
 from .mel import FLOOR, mel_to_bins
@@ -68,7 +69,7 @@ def mix_song(
     """
     mixer = Mixer(tracks_of(stems, sample_rate, roles), style, generator, progress)
     takes = mixer.takes([seed])
-    wet = torch.cat([block for _, (block,) in mixer.blocks(takes, stems=True)], dim=-1)
+    wet = torch.cat([block for _, block in mixer.blocks(takes, stems=True)], dim=-1)
     mix = wet.sum(0)
     meter = Meter(sample_rate)
     meter.hear(mix)
@@ -109,7 +110,7 @@ class Mixer:
         self.shape = self.generator.architecture
         self.stft = front(self.rate, self.shape.mels).stft
         self.hop, self.frames = self.stft.hop_length, self.stft.frames(tracks.samples)
-        self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels)
+        self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels).to(self.device)
         self.bar = lambda steps, task: tqdm(steps, task, disable=not progress, unit="window")
         self._last: dict[int, tuple[int, int, Tensor]] = {}  # the last spectrum of each track
         self._measure()
@@ -180,6 +181,9 @@ class Mixer:
     @torch.no_grad()
     def takes(self, seeds: Sequence[int]) -> list[Take]:
         """Listen to the whole song once, and decide a take for each seed."""
+        for seed in seeds:
+            if not 0 <= seed < 2**63:
+                raise UserError(f"seed: {seed} is out of range; give 0 or a positive whole number")
         sources = [torch.Generator().manual_seed(seed) for seed in seeds]
         draws = [_draw(source, self.shape) for source in sources]
         tokens = -(-self.frames // self.shape.hop)
@@ -200,60 +204,70 @@ class Mixer:
             console, h = settling.settled()
             present = self.present[None].to(self.device)
             if self.shape.mirror:
-                panned = self.present[None] & (console.pan > PANNED)
-                console = console.facing(draw_sides(console.coupling, panned, roles, TEMPERATURE, source))
+                console = console.facing(self._sides(console, roles, power, source))
             # The master fader, again, for the song as a whole.
             console.master = self.generator.coarse.master(console, power[None].to(self.device) / self.frames, present)
             console.gain = console.gain + console.master[:, None]
             made.append(Take(seed, mirrored, console, h))
         return made
 
+    def _sides(self, console: Console, roles: Tensor, power: Tensor, source: torch.Generator) -> Tensor:
+        """Draw the sides (1, N) of the tracks, in order of role and then of dullness, so that any order is as good."""
+        centre = (power * torch.arange(power.shape[1])).sum(1) / power.sum(1).clamp_min(FLOOR)
+        order = (roles[0] * power.shape[1] + centre).argsort()
+        panned = self.present[None] & (console.pan > PANNED)
+        coupling = console.coupling[:, order][:, :, order]
+        sides = draw_sides(coupling, panned[:, order], roles[:, order], TEMPERATURE, source)
+        return sides[:, order.argsort()]
+
     @torch.no_grad()
-    def blocks(self, takes: Sequence[Take], stems: bool) -> Iterator[tuple[int, list[Tensor]]]:
-        """Render takes side by side, before the master: pieces of a window's length, as their first sample and, of each
-        take, the wet stems (N, 2, samples), or else the mix (2, samples)."""
+    def blocks(self, takes: Sequence[Take], stems: bool) -> Iterator[tuple[int, Tensor]]:
+        """Render takes side by side, before the master, in pieces as long as a window: of each piece and each take, the
+        take's place in the list and its wet stems (N, 2, samples), or else its mix (2, samples)."""
         impulse = room(self.rate)
         rows = len(self.wide) if stems else 1
         rooms = [[Room(impulse.flip(0) if take.mirrored else impulse) for _ in range(rows)] for take in takes]
-        step = self.shape.frames
-        for first in self.bar(range(0, self.frames, step), "mixing"):
-            last = min(first + step, self.frames)
-            yield first * self.hop, self._piece(takes, rooms, first, last, stems)
+        for first in self.bar(range(0, self.frames, self.shape.frames), "mixing"):
+            last = min(first + self.shape.frames, self.frames)
+            begin, end = max(first - EDGE, 0), min(last + EDGE, self.frames + 1)
+            heard = [self._around(track, begin, end) for track in range(len(self.wide))]
+            keep = slice((first - begin) * self.hop, min(last * self.hop, self.tracks.samples) - begin * self.hop)
+            for place, take in enumerate(takes):
+                buses = self._buses(take, heard, begin, stems)
+                audio = [self._sound(bus, answer, keep) for bus, answer in zip(buses, rooms[place], strict=True)]
+                yield place, torch.stack(audio) if stems else audio[0]
 
-    def _piece(
-        self, takes: Sequence[Take], rooms: list[list["Room"]], first: int, last: int, stems: bool
-    ) -> list[Tensor]:
-        begin, end = max(first - EDGE, 0), min(last + EDGE, self.frames + 1)
+    def _around(self, track: int, begin: int, end: int) -> tuple[Tensor, Tensor]:
+        """Spectra (1 or 2, end - begin, K) of a track, and X (frames, F) of them and of the fine head's margin."""
         margin = FineHead.MARGIN
         low, high = max(begin - margin, 0), min(end + margin, self.frames)
-        samples = min(last * self.hop, self.tracks.samples) - first * self.hop
-        skip = (first - begin) * self.hop
-        rows = len(self.wide) if stems else 1
-        wet = torch.zeros(len(takes), rows, 3, end - begin, self.to_bins.shape[1], dtype=torch.complex64)
-        for k in range(len(self.wide)):
-            spectrum = self.spectrum(k, low, max(high, end))
-            middle = spectrum.mean(0)
-            log_mel = torch.log(middle_and_side(spectrum[:, : high - low], self.rate, self.shape.mels)[0] + FLOOR)
-            around = pad(log_mel, (0, 0, low - begin + margin, end + margin - high), value=math.log(FLOOR))
-            dry = spectrum[:, begin - low : end - low]
-            for take, bus in zip(takes, wet, strict=True):
-                console = _of_track(take.console, k)
-                fine = self.generator.refine(
-                    take.tokens[:, k : k + 1], console, around[None, None].to(self.device), begin
-                )
-                gains = channel_gains(console, *fine, self.to_bins.to(self.device))[0, 0].cpu()
-                direct = (gains.flip(0) if take.mirrored else gains) * dry
-                row = bus[k if stems else 0]
-                row[:2] += direct
-                row[2] += (
-                    send_gains(console, self.to_bins.to(self.device))[0, 0].cpu() * middle[begin - low : end - low]
-                )
-        out = []
-        for bus, its_rooms in zip(wet, rooms, strict=True):
-            audio = self.stft.inverse(bus, skip + samples)[..., skip:]
-            answers = torch.stack([answer(row[2]) for answer, row in zip(its_rooms, audio, strict=True)])
-            out.append(audio[:, :2] + answers if stems else audio[0, :2] + answers[0])
-        return out
+        spectrum = self.spectrum(track, low, max(high, end))
+        middle, _ = middle_and_side(spectrum[:, : high - low], self.rate, self.shape.mels)
+        outside = (0, 0, low - begin + margin, end + margin - high)
+        return spectrum[:, begin - low : end - low], pad(torch.log(middle + FLOOR), outside, value=math.log(FLOOR))
+
+    def _buses(self, take: Take, heard: list[tuple[Tensor, Tensor]], begin: int, stems: bool) -> Iterator[Tensor]:
+        """Spectra of left, right and send (3, T, K), of each track, or of all together."""
+        sums = None
+        for k, (spectrum, around) in enumerate(heard):
+            console = _of_track(take.console, k)
+            tokens = take.tokens[:, k : k + 1]
+            fine = self.generator.refine(tokens, console, around[None, None].to(self.device), begin)
+            gains = channel_gains(console, *fine, self.to_bins)[0, 0].cpu()
+            gains = gains.flip(0) if take.mirrored else gains
+            send = spectrum.mean(0, keepdim=True) * send_gains(console, self.to_bins)[0, 0].cpu()
+            bus = torch.cat([gains * spectrum, send])
+            if stems:
+                yield bus
+            else:
+                sums = bus if sums is None else sums.add_(bus)
+        if not stems:
+            yield sums
+
+    def _sound(self, bus: Tensor, answer: "Room", keep: slice) -> Tensor:
+        """The samples (2, samples) to keep of a bus's spectra (3, T, K)."""
+        audio = self.stft.inverse(bus, keep.stop)[:, keep]
+        return audio[:2] + answer(audio[2])
 
     def master(self, meter: Meter) -> tuple[float, float]:
         """The master's gain in dB, before the limiter, of a mix that the meter has heard, and its loudness in LUFS."""

@@ -18,7 +18,7 @@ class Posterior(nn.Module):
     def __init__(self, mels: int, z: int, width: int = 96):
         super().__init__()
         self.z = z
-        self.change = nn.Linear(2 * mels, width)
+        self.change = nn.Linear(4 * mels, width)
         self.role, self.style = nn.Embedding(len(ROLES), width), nn.Embedding(len(STYLES), width)
         self.track = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU())
         self.out = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * z))
@@ -32,7 +32,7 @@ class Posterior(nn.Module):
         present: Tensor,
         noise: Noise = None,
     ) -> tuple[Tensor, Tensor]:
-        """Mean mel powers (B, N, 2, F) of the dry and of the engineer's wet tracks -> z and its KL in nats, (B, z)."""
+        """Mean mel powers (B, N, 4, F) of the dry and of the engineer's wet tracks -> z and its KL in nats, (B, z)."""
         change = torch.log(wet_power + FLOOR) - torch.log(dry_power + FLOOR)
         h = self.track(self.change(change.flatten(2)) + self.role(roles) + self.style(style)[:, None])
         h = (h * present[..., None]).sum(1) / present.sum(1, keepdim=True).clamp_min(1)

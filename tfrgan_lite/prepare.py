@@ -18,7 +18,7 @@ from .studio.ears import by_width, level
 
 TRACK_LUFS = -23.0  # of every track as the generator hears it
 MASTER_LUFS = -20.0  # where its master fader puts the sum of the wet tracks
-ROOM_DECAY_S = 1.2  # of the one room that the generator can send to
+ROOM = {"kind": "plate", "decay_s": 1.2, "seed": 0}  # the one that the generator can send to
 SILENCE_LUFS = -70.0  # a quieter track, by the absolute gate of BS.1770, holds noise at most: do not raise it
 REFERENCE_RATE = 44100
 REFERENCE_WINDOW = 1102  # samples of the 25 ms window at 44.1 kHz
@@ -64,7 +64,7 @@ def through_room(dry: Tensor, sample_rate: int) -> Tensor:
 @lru_cache(maxsize=8)
 def room(sample_rate: int) -> Tensor:
     """The fixed stereo impulse response (2, taps) of the generator's reverb send."""
-    return impulse_response(sample_rate, "plate", decay_s=ROOM_DECAY_S, seed=0)
+    return impulse_response(sample_rate, **ROOM)
 
 
 @lru_cache(maxsize=8)

@@ -85,10 +85,10 @@ def draw_sides(coupling: Tensor, panned: Tensor, roles: Tensor, temperature: flo
 
 
 def sides_of(dry: Tensor, wet: Tensor, present: Tensor) -> Tensor:
-    """The sides that a mix has given its tracks: mean mel powers (B, N, 2, F) of the dry and the wet tracks -> (B, N).
+    """The sides that a mix has given its tracks: mean mel powers (B, N, 4, F) of the dry and the wet tracks -> (B, N).
 
     A track is panned if its balance moved by more than 1 dB: -1 to the left, 1 to the right; else it is 0.
     """
-    balance = [10 * torch.log10(x.sum(-1) + 1e-9) for x in (dry, wet)]
+    balance = [10 * torch.log10(x[..., :2, :].sum(-1) + 1e-9) for x in (dry, wet)]
     moved = (balance[1] - balance[0]).diff(dim=-1)[..., 0]
     return moved.sign() * (moved.abs() > 1) * present

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -184,7 +185,10 @@ class Trainer:
         """
         mels, rate = self.preset.architecture.mels, self.lessons.SAMPLE_RATE
         dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
-        wet = render(decision, dry, reverb, self.to_bins)
+        # No two rooms agree frame by frame: judged by frames, the best room is none. So the send is learned from mean
+        # powers alone.
+        console = replace(decision.console, send=decision.console.send.detach())
+        wet = render(replace(decision, console=console), dry, reverb, self.to_bins)
         mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
         views = 4 if self.preset.mid_side else 2
         expected = long_term(decision.console, batch.dry_power)
