@@ -231,7 +231,7 @@ def test_weights_that_do_not_fit_are_named(generator, tmp_path):
     other = Generator(SMALL)
     other.coarse.extra = torch.nn.Linear(1, 1)
     other.save(path, {})
-    with pytest.raises(UserError, match="do not fit this version .coarse.extra.weight is unknown, and 1 more differ"):
+    with pytest.raises(UserError, match="do not fit this version .coarse.extra.* is unknown, and 1 more differ"):
         Generator.from_pretrained(path)
     tensors, metadata = generator.state_dict(), {"architecture": json.dumps(asdict(SMALL)), "card": "{}"}
     save_tensors(path, {key: value for key, value in tensors.items() if key != "style.weight"}, metadata)
