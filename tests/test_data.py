@@ -360,6 +360,19 @@ def test_the_command_line_keeps_the_songs_where_it_is_told_to(tmp_path, capsys):
     assert warning.startswith("warning: ") and "is damaged" in warning
 
 
+def test_the_command_line_sets_the_learning_rate(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("tfrgan_lite.train.train", lambda preset, *_, **__: seen.append(preset) or sys.exit(7))
+    arguments = ["tfrgan_lite", "train", "--preset", "ci", "--out", str(tmp_path / "run")]
+    for more in ([], ["--learning-rate", "0.0001"]):
+        monkeypatch.setattr(sys, "argv", [*arguments, *more])
+        with pytest.raises(SystemExit):
+            command_line.main()
+    assert [preset.learning_rate for preset in seen] == [PRESETS["ci"].learning_rate, 1e-4]
+    code, said = command("--out", tmp_path / "run", "--learning-rate", "0", capsys=capsys)
+    assert code == 2 and "--learning-rate" in said
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
