@@ -71,17 +71,17 @@ class Preset:
     architecture: Architecture = field(default_factory=Architecture)
     # data
     songs: int = 1000  # training songs
-    songs_with_audio: int = 200  # of them, whose frames are compared
+    songs_with_audio: int = 160  # of them, whose frames are compared
     seconds: float = 10.0  # of each song
     mixes: int = 2  # engineers who mixed each training song
-    held_out: int = 32  # songs for judging, from seeds that training never uses
-    judges: int = 2  # engineers whose mixes of each held-out song are the measure
+    held_out: int = 48  # songs for judging, from seeds that training never uses
+    judges: int = 8  # engineers whose mixes of each held-out song are the measure
     # training
-    steps: int = 700
-    batch: int = 24  # songs in a step
-    rendered: int = 8  # of them, whose spectra are rendered and compared, in
+    steps: int = 1000
+    batch: int = 32  # songs in a step
+    rendered: int = 6  # of them, whose spectra are rendered and compared, in
     loss_frames: int = 32  # frames each
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     discriminator_rate: float = 4e-4
     warm_up: int = 40  # steps to the full learning rate
     checkpoint_every: int = 100  # steps
@@ -94,9 +94,9 @@ class Preset:
     adversarial_weight: float = 0.05
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
     posterior: bool = True  # whether z in training says how the song was mixed; else it is noise, as in use
-    latent_weight: float = 0.02  # of the posterior's KL, summed over z
+    latent_weight: float = 0.01  # of the posterior's KL, summed over z
     sides_weight: float = 0.1  # of the sides' negative log-likelihood, in nats a song
-    beta: float = 1e-3  # of the KL, summed over units, averaged over tokens and layers
+    beta: float = 1e-4  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
     # the adversary
     discriminator: str = "spectral"  # spectral or mlp
@@ -110,28 +110,29 @@ class Preset:
 PRESETS = {
     "ci": Preset(
         "ci",
-        Architecture(d_model=32, encoder_layers=1, decoder_layers=1, latent=8, z=8, frames=256, fine=32),
-        songs=20,
+        Architecture(d_model=32, encoder_layers=1, decoder_layers=1, latent=8, frames=400, fine=32),
+        songs=60,
+        songs_with_audio=12,
         seconds=4.0,
-        held_out=32,
-        steps=100,
-        batch=4,
-        rendered=4,
-        loss_frames=32,
+        held_out=12,
+        judges=3,
+        steps=200,
+        batch=12,
+        rendered=3,
+        loss_frames=24,
         learning_rate=4e-3,
         warm_up=10,
-        checkpoint_every=30,
+        checkpoint_every=50,
     ),
     "cpu": Preset("cpu"),
     "gpu": Preset(
         "gpu",
-        Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128, frames=768),
-        songs=320,
+        Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128),
+        songs=2000,
+        songs_with_audio=400,
         held_out=64,
-        mixes=2,
-        judges=4,
-        steps=4000,
-        batch=16,
+        steps=6000,
+        rendered=16,
         loss_frames=96,
         learning_rate=8e-4,
         warm_up=200,
