@@ -1,6 +1,7 @@
 """The training loop: it learns, two runs agree, a resumed run is the run that was not stopped, checkpoints are safe."""
 
 import errno
+import importlib.util
 import json
 import os
 import subprocess
@@ -343,3 +344,16 @@ def test_history_is_json(lesson_set):
     trainer = Trainer(TINY, lesson_set)
     trainer.fit(2, progress=False)
     assert json.loads(json.dumps(trainer.history)) == trainer.history
+
+
+def test_the_benchmark_tells_where_a_step_goes(lesson_set, root):
+    spec = importlib.util.spec_from_file_location("training", root / "benchmarks" / "training.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    trainer = Trainer(replace(TINY, adversarial_from=0.0), lesson_set)
+    trainer.step = 1
+    taken = benchmark.times(trainer, 1)
+    whole = taken.pop("step")
+    assert set(taken) == {"data", "encoder", "decoder", "discriminator", "loss", "rest"}
+    assert sum(taken.values()) == pytest.approx(whole)
+    assert all(taken[part] > 0 for part in taken.keys() - {"rest"})
