@@ -10,7 +10,7 @@ help:
 	@echo "make book [PRESET=cpu|ci|gpu]  execute the chapters and build the site in _build/html (cpu: minutes, ci: seconds a chapter)"
 	@echo "make test                      ruff, pytest, and every notebook through nbmake with the ci preset"
 	@echo "make check-site                test the built site: no network, mathematics, sound (needs chromium)"
-	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, a training step and its parts, how long it waits for data, and the studio"
+	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, a training step and its parts, how long it waits for data, the studio, and mixing a song"
 	@echo "make clean                     remove what was built; .venv stays"
 
 setup: $(READY)
@@ -39,6 +39,7 @@ bench: setup
 	@$(PY) benchmarks/loader.py
 	@$(PY) benchmarks/training.py $(PRESET)
 	@$(PY) benchmarks/studio.py
+	@$(PY) benchmarks/mix.py
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache

@@ -143,6 +143,34 @@ def test_the_console_is_written(folder, tmp_path, mix):
     assert said["loudness_lufs"] == pytest.approx(float(loudness(audio, rate)), abs=0.1)
 
 
+def peak_memory(stems: Path, out: Path, weights: Path, seconds: int) -> float:
+    """Most MiB of memory that the command held for a song of four stereo tracks with wet stems, in its own process."""
+    stems.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("drums", "bass", "keys", "voice"):
+        soundfile.write(stems / f"{name}.wav", rng.uniform(-0.1, 0.1, (seconds * 8000, 2)), 8000)
+    code = (
+        "import resource, sys\nfrom tfrgan_lite.__main__ import cli\n"
+        "cli.main(sys.argv[1:], standalone_mode=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)"
+    )
+    options = ["--style", "pop", "--out", out / "mix.wav", "--stems-out", out / "wet", "--weights", weights]
+    command = [sys.executable, "-c", code, "mix", stems, *options]
+    said = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True).stdout
+    return float(said.splitlines()[-1])
+
+
+def test_memory_does_not_grow_with_the_song(tmp_path, weights):
+    """Three times as long: a float sample more for each that is added would be seen, for the mix alone and for all."""
+    used = {}
+    for seconds in (100, 300):
+        out = tmp_path / f"out {seconds}"
+        out.mkdir()
+        used[seconds] = peak_memory(tmp_path / f"stems {seconds}", out, weights, seconds)
+    stems_mib = 4 * 2 * 200 * 8000 * 4 / 2**20  # of 200 s of stems: 49
+    assert used[300] - used[100] < stems_mib / 3
+
+
 def test_mix_the_stems_of_a_real_song(tmp_path, mix):
     """The excerpt that the stempeg wheel carries, decoded to four files at its own rate."""
     # Found, not imported: stempeg's import asks for ffmpeg, PyAV decodes without it.

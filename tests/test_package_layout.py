@@ -9,7 +9,7 @@ from keys import PACKAGE, imports
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
     *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads", "generator"),
-    *("posterior", "discriminator", "losses", "data", "batches", "checkpoint", "train", "mix", "mixdown"),
+    *("posterior", "discriminator", "losses", "data", "batches", "checkpoint", "train", "listening", "mix", "mixdown"),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
     *("baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
 )

@@ -51,23 +51,24 @@ def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> 
         Complex wet spectra (B, N, 2, T, K).
     """
     console = decision.console.first(len(dry))
-    gains = channel_gains(console, decision.fine_gain, decision.fine_phase, to_bins)
-    return gains * dry + send_gains(console, to_bins)[:, :, None, None] * reverb
+    real, imaginary = channel_gains(console, decision.fine_gain, decision.fine_phase)
+    # One complex gain a mel band, drawn out to the bins: far fewer exponentials than one a bin.
+    gains = torch.complex(real @ to_bins, imaginary @ to_bins)
+    return gains * dry + (send_gains(console) @ to_bins)[:, :, None, None] * reverb
 
 
-def channel_gains(console: Console, fine_gain: Tensor, fine_phase: Tensor, to_bins: Tensor) -> Tensor:
-    """Complex gains (B, N, 2, T, K) of the dry sound's bins: coarse and fine gains (B, N, 2, T, F) add (the skip
-    connection), phases turn."""
+def channel_gains(console: Console, fine_gain: Tensor, fine_phase: Tensor) -> tuple[Tensor, Tensor]:
+    """Gains of the dry sound's channels in each frame and mel band, real and imaginary parts (B, N, 2, T, F): coarse
+    and fine gains add (the skip connection), phases turn."""
     fader = (console.gain[..., None] + console.bands)[:, :, None, None]  # (B, N, 1, 1, F)
     channel = pan_gains(console.pan)[..., None, None]  # (B, N, 2, 1, 1)
-    # One complex gain a mel band, drawn out to the bins: far fewer exponentials than one a bin.
     magnitude = (fader + fine_gain).exp() * channel
-    return torch.complex((magnitude * fine_phase.cos()) @ to_bins, (magnitude * fine_phase.sin()) @ to_bins)
+    return magnitude * fine_phase.cos(), magnitude * fine_phase.sin()
 
 
-def send_gains(console: Console, to_bins: Tensor) -> Tensor:
-    """Gains (B, N, K) of the bins that a track sends to the room: after the fader and the broad bands."""
-    return ((console.gain[..., None] + console.bands).exp() * console.send[..., None]) @ to_bins
+def send_gains(console: Console) -> Tensor:
+    """Gains (B, N, F) of what a track sends to the room: after the fader and the broad bands."""
+    return (console.gain[..., None] + console.bands).exp() * console.send[..., None]
 
 
 class Generator(nn.Module):

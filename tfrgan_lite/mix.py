@@ -10,28 +10,27 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from tqdm.auto import tqdm
 
-from .audio import amplitude
+from .audio import Stft
 from .config import Architecture
 from .errors import UserError
-from .generator import Console, FineHead, Generator, channel_gains, send_gains
+from .generator import Generator, channel_gains, send_gains
+from .heads import Console, FineHead
 from .labels import role_index, style_index
+from .listening import EDGE, Listener, Settling
 from .mel import FLOOR, mel_to_bins
-from .prepare import SILENCE_LUFS, TRACK_LUFS, Listened, front, middle_and_side, read_meters, room
+from .prepare import SILENCE_LUFS, room
 from .sides import PANNED, draw_sides
-from .studio import ears
 from .studio.console import reverb
 from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
 TEMPERATURE = 0.5  # of the draw of the sides
-EDGE = 2  # frames on each side without which a sample is not whole
-HELD = 100  # frames of the loudness measurement that are read at a time
 
 
 @lru_cache(maxsize=1)
@@ -71,11 +70,7 @@ def mix_song(
     takes = mixer.takes([seed])
     wet = torch.cat([block for _, block in mixer.blocks(takes, stems=True)], dim=-1)
     mix = wet.sum(0)
-    meter = Meter(sample_rate)
-    meter.hear(mix)
-    gain_db, _ = mixer.master(meter)
-    gains = master_gains(lambda start, stop: mix[:, start:stop], mix.shape[-1], sample_rate, gain_db)
-    gain = torch.cat([gain for _, gain in gains])
+    gain, *_ = mixer.over_time(mix)
     return mix * gain, wet * gain
 
 
@@ -89,7 +84,7 @@ class Take:
     tokens: Tensor  # (1, N, tokens of the song, d_model)
 
 
-class Mixer:
+class Mixer(Listener):
     """A song on its way through the generator.
 
     Args:
@@ -104,79 +99,9 @@ class Mixer:
 
     def __init__(self, tracks: Tracks, style: str, generator: Generator | None = None, progress: bool = False):
         self.style = style_index(style)
-        self.tracks, self.rate = tracks, tracks.sample_rate
-        self.generator = (generator or _shipped()).eval()
-        self.device = next(self.generator.parameters()).device
-        self.shape = self.generator.architecture
-        self.stft = front(self.rate, self.shape.mels).stft
-        self.hop, self.frames = self.stft.hop_length, self.stft.frames(tracks.samples)
-        self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels).to(self.device)
-        self.bar = lambda steps, task: tqdm(steps, task, disable=not progress, unit="window")
-        self._last: dict[int, tuple[int, int, Tensor]] = {}  # the last spectrum of each track
-        self._measure()
-
-    def _measure(self) -> None:
-        """Loudness of each track and of its blocks, and whether it has two different channels."""
-        size = ears.frame(self.rate)
-        self.wide = [False] * len(self.tracks.names)
-        powers: list[list[Tensor]] = [[] for _ in self.wide]
-        for start in range(0, self.tracks.samples, HELD * size):
-            stop = min(start + HELD * size, self.tracks.samples)
-            for k, found in enumerate(powers):
-                audio = self.tracks.read(k, start, stop)
-                self.wide[k] |= not torch.equal(audio[0], audio[-1])
-                found.append(ears.powers(audio, self.rate))
-        power = ears.blocks(torch.stack([torch.cat(found) for found in powers]))
-        lufs, self.heard = ears.gated(power)
-        self.present = lufs > SILENCE_LUFS
-        self.trim_db = torch.where(self.present, TRACK_LUFS - lufs, 0.0)
-        self.power = power * 10 ** (self.trim_db / 10)[:, None]  # (N, blocks) of the levelled tracks
-        self.middle_of_block = (torch.arange(power.shape[1]) + 2) * size
-
-    def spectrum(self, track: int, first: int, last: int) -> Tensor:
-        """Complex spectra (1 or 2, last - first, K) of a track at -23 LUFS, from a frame to before another."""
-        seen_first, seen_last, seen = self._last.get(track, (0, 0, None))
-        if seen_first <= first and last <= seen_last:
-            return seen[:, first - seen_first : last - seen_first]
-        audio = self.tracks.read(track, (first - EDGE) * self.hop, (last + EDGE) * self.hop)
-        audio = audio[: 1 + self.wide[track]] * (amplitude(self.trim_db[track]) * self.present[track])
-        spectrum = self.stft(audio)[:, EDGE:-EDGE]
-        if self.frames <= self.shape.frames:  # a song of one window is heard and rendered from the same spectra
-            self._last[track] = first, last, spectrum
-        return spectrum
-
-    def windows(self) -> list[tuple[int, int]]:
-        """First frame and the one after the last of each window, which starts where a token does.
-
-        A quarter or so lies in the next window. The last one reaches back, so that the network hears as much there as
-        elsewhere.
-        """
-        length, stride = self.shape.frames, self.shape.hop
-        step = max(1, int(0.75 * length / stride)) * stride
-        last = -(-max(0, self.frames - length) // stride) * stride
-        starts = [*range(0, last, step), last]
-        return [(start, min(start + length, self.frames)) for start in starts]
-
-    def listen(self, first: int, last: int) -> tuple[Listened, Tensor, Tensor]:
-        """What the network hears of a window, where each track that plays is at -23 LUFS again; how many blocks of each
-        track count for its loudness (N,); and the mean mel power (N, F) of the tracks as they are in the song."""
-        inside = (self.middle_of_block >= first * self.hop) & (self.middle_of_block < last * self.hop)
-        if last == self.frames:
-            inside |= self.middle_of_block >= last * self.hop
-        counted = self.heard & inside
-        blocks = counted.sum(1)
-        lufs = 10 * torch.log10(((self.power * counted).sum(1) / blocks.clamp_min(1)).clamp_min(1e-12)) - 0.691
-        turn_up = torch.where(blocks > 0, amplitude(TRACK_LUFS - lufs), 1.0)
-        found = []
-        for k in range(len(self.wide)):
-            # The end of the song is heard with one more frame, which rendering needs.
-            spectrum = self.spectrum(k, first, last + (last == self.frames))[:, : last - first]
-            audio = self.tracks.read(k, first * self.hop, min(last * self.hop, self.tracks.samples))
-            found.append((*middle_and_side(spectrum, self.rate, self.shape.mels), audio.abs().max()))
-        middle, side, peak = (torch.stack(column) for column in zip(*found, strict=True))
-        turned = turn_up.square()[:, None, None]
-        peak = peak * amplitude(self.trim_db) * turn_up
-        return read_meters(middle * turned, side * turned, peak), blocks, (middle + side).mean(1)
+        super().__init__(tracks, generator or _shipped(), progress)
+        self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels)
+        self.strips = strips_of(self.to_bins)
 
     @torch.no_grad()
     def takes(self, seeds: Sequence[int]) -> list[Take]:
@@ -187,7 +112,7 @@ class Mixer:
         sources = [torch.Generator().manual_seed(seed) for seed in seeds]
         draws = [_draw(source, self.shape) for source in sources]
         tokens = -(-self.frames // self.shape.hop)
-        sums = [_Settling(len(self.wide), tokens, self.shape) for _ in seeds]
+        sums = [Settling(len(self.wide), tokens, self.shape) for _ in seeds]
         roles = torch.tensor([[role_index(role) for role in self.tracks.roles]])
         power = torch.zeros(len(self.wide), self.shape.mels)
         for first, last in self.bar(self.windows(), "listening"):
@@ -239,41 +164,89 @@ class Mixer:
 
     def _around(self, track: int, begin: int, end: int) -> tuple[Tensor, Tensor]:
         """Spectra (1 or 2, end - begin, K) of a track, and X (frames, F) of them and of the fine head's margin."""
-        margin = FineHead.MARGIN
-        low, high = max(begin - margin, 0), min(end + margin, self.frames)
-        spectrum = self.spectrum(track, low, max(high, end))
-        middle, _ = middle_and_side(spectrum[:, : high - low], self.rate, self.shape.mels)
-        outside = (0, 0, low - begin + margin, end + margin - high)
-        return spectrum[:, begin - low : end - low], pad(torch.log(middle + FLOOR), outside, value=math.log(FLOOR))
+        low, high = max(begin - FineHead.MARGIN, 0), min(end + FineHead.MARGIN, self.frames)
+        log_mel = torch.log(self.middle(track, low, high) + FLOOR)
+        outside = (0, 0, low - begin + FineHead.MARGIN, end + FineHead.MARGIN - high)
+        return self.spectrum(track, begin, end), pad(log_mel, outside, value=math.log(FLOOR))
 
     def _buses(self, take: Take, heard: list[tuple[Tensor, Tensor]], begin: int, stems: bool) -> Iterator[Tensor]:
         """Spectra of left, right and send (3, T, K), of each track, or of all together."""
-        sums = None
+        bus = torch.zeros(3, *heard[0][0].shape[1:], dtype=torch.complex64)
         for k, (spectrum, around) in enumerate(heard):
-            console = _of_track(take.console, k)
-            tokens = take.tokens[:, k : k + 1]
+            console, tokens = _of_track(take.console, k), take.tokens[:, k : k + 1]
             fine = self.generator.refine(tokens, console, around[None, None].to(self.device), begin)
-            gains = channel_gains(console, *fine, self.to_bins)[0, 0].cpu()
-            gains = gains.flip(0) if take.mirrored else gains
-            send = spectrum.mean(0, keepdim=True) * send_gains(console, self.to_bins)[0, 0].cpu()
-            bus = torch.cat([gains * spectrum, send])
+            gains = torch.stack(channel_gains(console, *fine))[:, 0, 0].cpu()  # (real or imaginary, 2, T, F)
+            add_turned(bus[:2], gains.flip(1) if take.mirrored else gains, spectrum, self.strips)
+            add_sent(bus[2], send_gains(console)[0, 0].cpu() @ self.to_bins, spectrum)
             if stems:
                 yield bus
-            else:
-                sums = bus if sums is None else sums.add_(bus)
+                bus = torch.zeros_like(bus)
         if not stems:
-            yield sums
+            yield bus
 
     def _sound(self, bus: Tensor, answer: "Room", keep: slice) -> Tensor:
         """The samples (2, samples) to keep of a bus's spectra (3, T, K)."""
-        audio = self.stft.inverse(bus, keep.stop)[:, keep]
-        return audio[:2] + answer(audio[2])
+        audio = overlap_add(bus, self.stft)[:, keep]
+        return audio[:2].add_(answer(audio[2]))
 
     def master(self, meter: Meter) -> tuple[float, float]:
         """The master's gain in dB, before the limiter, of a mix that the meter has heard, and its loudness in LUFS."""
         if not self.present.any():
             return 0.0, SILENCE_LUFS
         return meter.gain_to(float(self.generator.style_lufs[self.style]))
+
+    def over_time(self, mix: Tensor) -> tuple[Tensor, float, float]:
+        """The master's gain over time, (samples,), for a whole mix (2, samples), and what :meth:`master` gives."""
+        meter = Meter(self.rate)
+        meter.hear(mix)
+        gain_db, lufs = self.master(meter)
+        gains = master_gains(lambda start, stop: mix[:, start:stop], mix.shape[-1], self.rate, gain_db)
+        return torch.cat([gain for _, gain in gains]), gain_db, lufs
+
+
+Strips = list[tuple[slice, slice, Tensor]]
+
+
+def strips_of(to_bins: Tensor, count: int = 8) -> Strips:
+    """The matrix (F, K) that draws bands out to bins, in strips of bins, each with the few bands that it takes: bins,
+    bands, matrix."""
+    edges = torch.linspace(0, to_bins.shape[1], count + 1).long().tolist()
+    found = []
+    for bins in (slice(*pair) for pair in pairwise(edges)):
+        used = to_bins[:, bins].any(1).nonzero()[:, 0]
+        bands = slice(int(used[0]), int(used[-1]) + 1)
+        found.append((bins, bands, to_bins[bands, bins].contiguous()))
+    return found
+
+
+def add_turned(out: Tensor, gains: Tensor, spectrum: Tensor, strips: Strips) -> None:
+    """Add spectra (1 or 2, T, K), turned by gains (2, 2, T, F), real and imaginary of two channels, to (2, T, K)."""
+    for bins, bands, matrix in strips:
+        real, imaginary = gains[..., bands] @ matrix
+        out[..., bins].addcmul_(torch.complex(real, imaginary), spectrum[..., bins])
+
+
+def add_sent(out: Tensor, gains: Tensor, spectrum: Tensor) -> None:
+    """Add the middle of spectra (1 or 2, T, K), times gains (K,), to (T, K)."""
+    for channel in spectrum:
+        out.addcmul_(channel, (gains / len(spectrum)).to(out.dtype))
+
+
+def overlap_add(spectrum: Tensor, stft: Stft) -> Tensor:
+    """:meth:`tfrgan_lite.audio.Stft.inverse`, faster: complex (..., T, K) -> the samples from the middle of the first
+    frame to the foot of the last, whole where every frame that reaches them is there."""
+    hop, width = stft.hop_length, stft.win_length
+    before = (stft.n_fft - width) // 2  # the window stands in the middle of the FFT
+    frames = torch.fft.irfft(spectrum, n=stft.n_fft)[..., before : before + width] * stft.window
+    shape = (*frames.shape[:-2], frames.shape[-2] + -(-width // hop) - 1, hop)
+    sound, weight = frames.new_zeros(shape), frames.new_zeros(shape[-2:])
+    square = stft.window.square()
+    for k, start in enumerate(range(0, width, hop)):
+        part = slice(start, min(start + hop, width))
+        rows, samples = slice(k, k + frames.shape[-2]), slice(0, part.stop - part.start)
+        sound[..., rows, samples] += frames[..., part]
+        weight[rows, samples] += square[part]
+    return sound.div_(weight.clamp_min(1e-8)).flatten(-2)[..., stft.n_fft // 2 - before :]
 
 
 class Room:
@@ -288,45 +261,6 @@ class Room:
         heard = torch.cat([self.before, send])
         self.before = heard[len(heard) - len(self.before) :].clone()
         return reverb(heard[None], 0, self.impulse)[:, -len(send) :]
-
-
-class _Settling:
-    """Sums over windows, from which a take's console and tokens are settled."""
-
-    def __init__(self, tracks: int, tokens: int, shape):
-        self.weight, self.pair_weight = torch.zeros(tracks), torch.zeros(tracks, tracks)
-        self.sums = None
-        self.tokens = torch.zeros(1, tracks, tokens, shape.d_model)
-        self.token_weight = torch.zeros(tokens, 1)
-        self.overlap = -(-shape.frames // shape.hop) - max(1, int(0.75 * shape.frames / shape.hop)) + 1
-
-    def add(self, start: int, fade_in: bool, fade_out: bool, blocks: Tensor, h: Tensor, console: Console) -> None:
-        """A window from token `start` on, in which `blocks` of each track count."""
-        count = h.shape[2]
-        ramp = torch.arange(1, count + 1) / self.overlap
-        fade = torch.ones(count)
-        if fade_in:
-            fade = torch.minimum(fade, ramp)
-        if fade_out:
-            fade = torch.minimum(fade, ramp.flip(0))
-        self.tokens[:, :, start : start + count] += h.cpu() * fade[:, None]
-        self.token_weight[start : start + count] += fade[:, None]
-        weight = blocks + 1e-6  # a track that never plays has settings, too
-        # The master fader of a window depends on who plays in it: it comes last.
-        given = (console.gain - console.master[:, None], console.pan, console.send.clamp_min(1e-9).log(), console.bands)
-        given = [x.cpu() * (weight[:, None] if x.ndim == 3 else weight) for x in given]
-        given.append(console.coupling.cpu() * weight[:, None] * weight)
-        self.sums = given if self.sums is None else [a + b for a, b in zip(self.sums, given, strict=True)]
-        self.weight += weight
-        self.pair_weight += weight[:, None] * weight
-
-    def settled(self) -> tuple[Console, Tensor]:
-        """The console, without a master, and the tokens."""
-        *settings, coupling = self.sums
-        gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in settings)
-        return Console(
-            gain, pan, bands, send.exp(), coupling / self.pair_weight, gain.new_zeros(1)
-        ), self.tokens / self.token_weight
 
 
 def _draw(source: torch.Generator, shape: Architecture) -> tuple[Tensor, bool]:

@@ -17,7 +17,8 @@ from torch.nn.functional import interpolate
 from .audio import ensure_writable
 from .errors import UserError
 from .files import ensure_free, make_folder, scratch_beside, written_whole
-from .generator import NEPER_DB, Generator
+from .generator import Generator
+from .heads import NEPER_DB
 from .labels import style_index
 from .mel import hz_to_mel, mel_points, mel_to_hz
 from .mix import Mixer, Take
@@ -172,7 +173,7 @@ def settings_of(mixer: Mixer, take: Take, style: str, gain_db: float, lufs: floa
     """
     console, sign = take.console, -1 if take.mirrored else 1
     gains = mixer.trim_db + NEPER_DB * console.gain[0] + gain_db
-    sends = NEPER_DB * console.send[0].log()
+    sends = (NEPER_DB * console.send[0].log()).clamp_min(-120.0)  # a generator may have no send
     hz, db = broad_bands(console.bands[0], mixer.shape.bands)
     tracks = [
         {

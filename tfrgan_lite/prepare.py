@@ -87,7 +87,8 @@ def mel_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
     The power of a window's FFT grows with its length, hence with the sample rate; the network shall not hear that.
     """
     ears = front(sample_rate, mels)
-    return power_of(spectrum) @ (ears.filters * (REFERENCE_WINDOW / ears.stft.win_length)).to(spectrum.device)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return power @ (ears.filters * (REFERENCE_WINDOW / ears.stft.win_length)).to(spectrum.device)
 
 
 def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
