@@ -7,20 +7,11 @@ import torch
 import torch.nn.functional as functional
 from small import SMALL
 
-from tfrgan_lite.audio import loudness
-from tfrgan_lite.beta_vae import kl_to_standard_normal
+from tfrgan_lite.audio import MAX_TRACKS, loudness
+from tfrgan_lite.beta_vae import active_units, kl_to_standard_normal
 from tfrgan_lite.config import Architecture
-from tfrgan_lite.generator import (
-    BAND_RANGE,
-    GAIN_RANGE,
-    NEPER_DB,
-    Console,
-    Decision,
-    Generator,
-    k_weights,
-    long_term,
-    render,
-)
+from tfrgan_lite.generator import Decision, Generator, render
+from tfrgan_lite.heads import BAND_RANGE, GAIN_RANGE, NEPER_DB, Console, k_weights, long_term
 from tfrgan_lite.mel import mel_points, mel_to_bins
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import MASTER_LUFS, POOL, TRACK_LUFS, hear, room_power
@@ -94,6 +85,7 @@ def test_eq_08_coupling():
     torch.manual_seed(0)
     draw, module = drawing(), Coupling(6)
     h, overlap = draw(1, 3, 6), overlaps(draw(1, 3, 80).square())
+    module.requires_grad_(False)
     J = module(h, overlap)
     f = h[0] @ module.features.weight.T + module.features.bias
     for j in range(3):
@@ -170,14 +162,14 @@ def test_eq_08_ear():
 
 def test_eq_08_long_term():
     draw = drawing()
-    c, power = console(draw), draw(1, 2, 2, 80).exp()
+    c, power = console(draw), draw(1, 2, 4, 80).exp()
     wet, room = long_term(c, power), room_power(80)
     for k in range(2):
         for channel in range(2):
             for f in (0, 30, 79):
                 fader = math.exp(2 * float(c.gain[0, k] + c.bands[0, k, f]))
                 direct = float(pan_gains(c.pan[0, k])[channel]) ** 2 * float(power[0, k, channel, f])
-                answer = float(c.send[0, k]) ** 2 * float(room[channel, f]) * float(power[0, k, :, f].mean())
+                answer = float(c.send[0, k]) ** 2 * float(room[channel, f]) * float(power[0, k, 2, f])
                 assert float(wet[0, k, channel, f]) == pytest.approx(fader * (direct + answer), rel=1e-4)
 
 
@@ -185,10 +177,10 @@ def test_eq_08_master():
     power, c = settled()
     w = k_weights(80)
     before = Console(c.gain - c.master[:, None], c.pan, c.bands, c.send, c.coupling, c.master)
-    wet = long_term(before, power[None, :, None].expand(-1, -1, 2, -1))
+    wet = long_term(before, power[None, :, None].expand(-1, -1, 4, -1))[:, :, :2]
     expected = math.log(10) / 20 * (-20 + 0.691 - 10 * math.log10(float((w * wet).sum())))
     assert float(c.master) == pytest.approx(expected, abs=1e-4)
-    after = long_term(c, power[None, :, None].expand(-1, -1, 2, -1))
+    after = long_term(c, power[None, :, None].expand(-1, -1, 4, -1))[:, :, :2]
     assert -0.691 + 10 * math.log10(float((w * after).sum())) == pytest.approx(MASTER_LUFS, abs=1e-3)
 
 
@@ -222,7 +214,11 @@ def test_eq_08_mix():
 
 
 def test_levels_ranges_and_strips_of_the_prose():
-    """-23 LUFS a track, -20 for the sum; the fader at most 30 dB; envelopes of 8 frames; at most 16 tracks."""
+    """-23 LUFS a track, -20 for the sum; the fader at most 30 dB; envelopes of 8 frames; at most 16 tracks; a unit is
+    active above a hundredth of a nat.
+    """
+    assert MAX_TRACKS == 16
+    assert (active_units(torch.full((5, 3), 0.011)), active_units(torch.full((5, 3), 0.009))) == (3, 0)
     assert (TRACK_LUFS, MASTER_LUFS, POOL) == (-23.0, -20.0, 8)
     assert GAIN_RANGE * NEPER_DB == pytest.approx(30, abs=0.5)
     assert (GAIN_RANGE, BAND_RANGE) == (3.5, 2.0)  # as the chapter's inline head writes them
