@@ -2,81 +2,123 @@
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as functional
 from small import SMALL
 
-from tfrgan_lite.audio import decibels
+from tfrgan_lite.audio import MAX_TRACKS, loudness
+from tfrgan_lite.beta_vae import active_units, kl_to_standard_normal
 from tfrgan_lite.config import Architecture
-from tfrgan_lite.generator import Decision, Generator, pan_gains, render
+from tfrgan_lite.generator import Decision, Generator, render
+from tfrgan_lite.heads import BAND_RANGE, GAIN_RANGE, NEPER_DB, Console, k_weights, long_term
 from tfrgan_lite.mel import mel_points, mel_to_bins
 from tfrgan_lite.mix import mix_song
-from tfrgan_lite.prepare import LEVEL
-from tfrgan_lite.studio import song
+from tfrgan_lite.prepare import MASTER_LUFS, POOL, TRACK_LUFS, hear, room_power
+from tfrgan_lite.sides import Coupling, draw_sides, exponents, negative_log_likelihood, overlaps
+from tfrgan_lite.studio import engineer, song
+from tfrgan_lite.studio.console import pan_gains
 
 
-def decision(tracks=2, frames=3, mels=80):
-    source = torch.Generator().manual_seed(0)
+def drawing(seed=0):
+    source = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.randn(*shape, generator=source)
 
-    def draw(*shape):
-        return torch.randn(*shape, generator=source)
 
-    shape = (1, tracks, frames)
-    fine = (1, tracks, 2, frames, mels)
-    return Decision(
-        draw(*shape), draw(*shape).tanh(), draw(*shape, mels), draw(*shape).exp(), draw(*fine), draw(*fine), []
+def console(draw, tracks=2, mels=80):
+    one = (1, tracks)
+    return Console(
+        draw(*one), draw(*one).tanh(), draw(*one, mels), draw(*one).exp(), torch.zeros(1, tracks, tracks), draw(1)
     )
 
 
-def test_eq_08_wet():
-    """At a bin that is a band's centre, rendering is the equation with that band's values, by scalar arithmetic."""
-    d = decision()
-    # A sample rate at which the centre of band 20 falls on bin 64 exactly.
-    centre = float(mel_points(80)[21])
-    rate, n_fft, bin_ = centre * 2048 / 64, 2048, 64
-    to_bins = mel_to_bins(rate, n_fft)
-    assert abs(to_bins[20, bin_] - 1) < 1e-4
-    dry, reverb = (torch.randn(1, 2, 2, 3, 1025, dtype=torch.complex64) for _ in range(2))
-    wet = render(d, dry, reverb, to_bins)
-    for n in range(2):
-        for c in range(2):
-            for t in range(3):
-                g = float(d.gain[0, n, t] + d.bands[0, n, t, 20])
-                f, phase = float(d.fine_gain[0, n, c, t, 20]), float(d.fine_phase[0, n, c, t, 20])
-                p = float(pan_gains(d.pan[0, n, t])[c])
-                s, r = complex(dry[0, n, c, t, bin_]), complex(reverb[0, n, c, t, bin_])
-                expected = math.exp(g + f) * p * complex(math.cos(phase), math.sin(phase)) * s
-                expected += math.exp(g) * float(d.send[0, n, t]) * r
-                assert abs(complex(wet[0, n, c, t, bin_]) - expected) < 1e-3 * max(1, abs(expected))
+def test_eq_08_noise():
+    """The error of any answer to an independent z is the variance plus its distance from the mean."""
+    draw = drawing()
+    y, z = 2 + 3 * draw(400_000), draw(400_000)
+    for answer in (2 + 0 * z, 2 + 0.5 * z, 1 + z):
+        error = (y - answer).square().mean()
+        parts = (y - 2).square().mean() + (answer - 2).square().mean()
+        assert float(error) == pytest.approx(float(parts), rel=0.01)
 
 
-def test_eq_08_mix():
-    raw = song(1, "pop", 1.0)
-    mix, wet = mix_song(raw.stems, raw.sample_rate, "pop", generator=Generator(SMALL))
-    torch.testing.assert_close(mix, wet.sum(0), atol=1e-6, rtol=0)
+def test_eq_08_elbo():
+    """A model whose likelihood is known, y = z + noise: the bound holds, and is tight at the true posterior alone."""
+    y = torch.tensor(1.3)
+    # z ~ N(0, 1), y | z ~ N(z, 1): y ~ N(0, 2), and z | y ~ N(y / 2, 1 / 2).
+    nll = 0.5 * math.log(2 * math.pi * 2) + float(y) ** 2 / 4
+
+    def bound(mu, var):
+        error = 0.5 * math.log(2 * math.pi) + 0.5 * ((float(y) - mu) ** 2 + var)
+        return error + float(kl_to_standard_normal(torch.tensor(mu), torch.tensor(var).log()))
+
+    assert bound(float(y) / 2, 0.5) == pytest.approx(nll, abs=1e-5)
+    assert all(bound(mu, var) > nll + 1e-3 for mu, var in ((0.0, 1.0), (1.3, 0.5), (0.65, 0.1), (0.65, 1.0)))
 
 
-def test_eq_08_pan():
-    for position in (-1.0, -0.3, 0.0, 0.7, 1.0):
-        left, right = pan_gains(torch.tensor(position)).tolist()
-        assert math.isclose(left, math.sqrt(2) * math.cos(math.pi / 4 * (1 + position)), abs_tol=1e-6)
-        assert math.isclose(right, math.sqrt(2) * math.sin(math.pi / 4 * (1 + position)), abs_tol=1e-6)
-        assert math.isclose(left**2 + right**2, 2, abs_tol=1e-5)  # "always add up to 2"
+BY_HAND = torch.tensor([[0.0, -1.0, -0.5], [-1.0, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+
+
+def test_eq_08_ising():
+    """The table of the chapter: exponents, exponentials and probabilities of four arrangements."""
+    arranged = torch.tensor([[1.0, 1, 1], [1, -1, 1], [1, 1, -1], [1, -1, -1]])
+    found = exponents(BY_HAND[None], torch.ones(1, 3, dtype=bool))[0]
+    torch.testing.assert_close(found, torch.tensor([-1.5, 0.5, -0.5, 1.5]))
+    assert [f"{float(x):.2f}" for x in found.exp()] == ["0.22", "1.65", "0.61", "4.48"]
+    P = (-negative_log_likelihood(BY_HAND.expand(4, -1, -1), arranged)).exp()
+    torch.testing.assert_close(P, found.exp() / found.exp().sum())
+    assert [f"{float(p):.2f}" for p in P] == ["0.03", "0.24", "0.09", "0.64"]
+    mirrored = (-negative_log_likelihood(BY_HAND.expand(4, -1, -1), -arranged)).exp()
+    torch.testing.assert_close(mirrored, P)  # "mirror images are equally likely; we count the two as one"
+
+
+def test_coupled_tracks_are_pushed_apart_or_pulled_together():
+    count = 2000
+    for J, low, high in ((-1.0, 0.85, 0.91), (1.0, 0.09, 0.15)):  # e / (e + 1/e) = 0.88 and its complement
+        coupling = torch.tensor([[0, J], [J, 0]]).expand(count, -1, -1)
+        everybody, roles = torch.ones(count, 2, dtype=bool), torch.arange(2).expand(count, -1)
+        s = draw_sides(coupling, everybody, roles, 1.0, torch.Generator().manual_seed(0))
+        assert low < float((s.prod(1) < 0).float().mean()) < high
+
+
+def test_eq_08_coupling():
+    torch.manual_seed(0)
+    draw, module = drawing(), Coupling(6)
+    h, overlap = draw(1, 3, 6), overlaps(draw(1, 3, 80).square())
+    module.requires_grad_(False)
+    J = module(h, overlap)
+    f = h[0] @ module.features.weight.T + module.features.bias
+    for j in range(3):
+        for k in range(3):
+            learned = sum(float(a * f[j, r] * f[k, r]) for r, a in enumerate(module.attracts))
+            expected = learned - float(module.masking * overlap[0, j, k])
+            assert float(J[0, j, k]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_engineers_of_one_song_are_on_both_sides():
+    """Mirror images: what one pans left another pans right, by the same amount, so the mean of many is the middle."""
+    raw = song(1_000_000, "pop", 2.0)
+    pans = torch.tensor([[strip["pan"] for strip in engineer(raw, seed).console] for seed in range(6)])
+    assert pans.abs().amax() > 0.3
+    torch.testing.assert_close(pans.abs(), pans[:1].abs().expand(6, -1))
+    assert len({tuple(row) for row in pans.sign().tolist()}) == 2
 
 
 def test_eq_08_start():
-    """The start token of the package is the equation's MLP, and it is what the decoder sees first."""
+    """The start token of the package is the equation's MLP, added to the summary, and the decoder sees it first."""
     torch.manual_seed(0)
-    generator = Generator(SMALL).eval()
-    z, style = torch.randn(1, 4), torch.tensor([2])
+    generator, draw = Generator(SMALL).eval(), drawing()
+    z, style, meters = draw(1, SMALL.z), torch.tensor([2]), draw(1, 3, 162)
     joined = torch.cat([z, generator.style.weight[style]], dim=-1)
     first, _, last = generator.start
-    expected = functional.gelu(joined @ first.weight.T + first.bias) @ last.weight.T + last.bias
+    h0 = functional.gelu(joined @ first.weight.T + first.bias) @ last.weight.T + last.bias
     seen = []
     generator.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0][:, :, 0]))
     generator.position = Plain()
-    generator(torch.zeros(1, 3, 64, 80), torch.zeros(1, 3, dtype=int), style, z, torch.ones(1, 3, dtype=bool))
-    torch.testing.assert_close(seen[0], expected[:, None].expand(1, 3, -1), rtol=1e-5, atol=1e-5)
+    there = torch.ones(1, 3, dtype=bool)
+    generator.settle(torch.zeros(1, 3, 8, 80), meters, torch.zeros(1, 3, dtype=int), style, z, there)
+    summary = generator.read_meters(generator.standardised(meters))
+    torch.testing.assert_close(seen[0], summary + h0[:, None], rtol=1e-5, atol=1e-5)
 
 
 class Plain(torch.nn.Module):
@@ -86,16 +128,101 @@ class Plain(torch.nn.Module):
         return tokens
 
 
-def test_level_is_minus_20_dbfs():
-    assert abs(float(decibels(torch.tensor(LEVEL))) + 20) < 1e-5
+def settled(change=None):
+    """The coarse head of a generator on random tokens: what it read, and the console; ``change`` alters the head."""
+    torch.manual_seed(0)
+    generator, draw = Generator(SMALL).eval(), drawing()
+    if change:
+        change(generator.coarse)
+    h, z = draw(1, 3, 2, SMALL.d_model), draw(1, SMALL.z)
+    meters = torch.cat([draw(1, 3, 80), draw(1, 3, 80) - 3, draw(1, 3, 2)], dim=-1)
+    power = meters[0, :, :80].exp() + meters[0, :, 80:160].exp()
+    with torch.no_grad():
+        return power, generator.coarse(h, z, meters, torch.ones(1, 3, dtype=bool))
 
 
-def test_a_window_has_33_decoder_tokens_and_160_of_memory():
-    generator = Generator(Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4))
-    seen = []
-    generator.decoder.register_forward_pre_hook(lambda _, given: seen.extend(x.shape for x in given[:2]))
-    present, roles = torch.ones(1, 5, dtype=bool), torch.zeros(1, 5, dtype=int)
-    generator(torch.zeros(1, 5, 512, 80), roles, torch.tensor([0]), torch.zeros(1, 4), present)
-    sequence, memory = seen
-    assert sequence[2] == 33
-    assert memory[1] * memory[2] == 160
+def test_eq_08_ear():
+    """Bands that are moved change the timbre, and the fader gives back what they change in loudness."""
+
+    def flat(head):
+        torch.nn.init.zeros_(head.out.weight[3:])
+
+    def tilted(head):
+        flat(head)
+        head.out.bias.data[3:] = torch.linspace(-1, 2, len(head.out.bias) - 3)
+
+    power, without = settled(flat)
+    _, with_bands = settled(tilted)
+    w, b = k_weights(80), with_bands.bands[0]
+    expected = -0.5 * torch.log(((2 * b).exp() * power * w).sum(1) / (power * w).sum(1))
+    moved = (with_bands.gain - with_bands.master[:, None]) - (without.gain - without.master[:, None])
+    torch.testing.assert_close(moved[0], expected, rtol=1e-4, atol=1e-4)
+    assert expected.abs().min() > 0.1  # the bands did change it
+
+
+def test_eq_08_long_term():
+    draw = drawing()
+    c, power = console(draw), draw(1, 2, 4, 80).exp()
+    wet, room = long_term(c, power), room_power(80)
+    for k in range(2):
+        for channel in range(2):
+            for f in (0, 30, 79):
+                fader = math.exp(2 * float(c.gain[0, k] + c.bands[0, k, f]))
+                direct = float(pan_gains(c.pan[0, k])[channel]) ** 2 * float(power[0, k, channel, f])
+                answer = float(c.send[0, k]) ** 2 * float(room[channel, f]) * float(power[0, k, 2, f])
+                assert float(wet[0, k, channel, f]) == pytest.approx(fader * (direct + answer), rel=1e-4)
+
+
+def test_eq_08_master():
+    power, c = settled()
+    w = k_weights(80)
+    before = Console(c.gain - c.master[:, None], c.pan, c.bands, c.send, c.coupling, c.master)
+    wet = long_term(before, power[None, :, None].expand(-1, -1, 4, -1))[:, :, :2]
+    expected = math.log(10) / 20 * (-20 + 0.691 - 10 * math.log10(float((w * wet).sum())))
+    assert float(c.master) == pytest.approx(expected, abs=1e-4)
+    after = long_term(c, power[None, :, None].expand(-1, -1, 4, -1))[:, :, :2]
+    assert -0.691 + 10 * math.log10(float((w * after).sum())) == pytest.approx(MASTER_LUFS, abs=1e-3)
+
+
+def test_eq_08_wet():
+    """At a bin that is a band's centre, rendering is the equation with that band's values, by scalar arithmetic."""
+    draw = drawing()
+    fine = (1, 2, 2, 3, 80)
+    d = Decision(console(draw), draw(*fine), draw(*fine), [])
+    # A sample rate at which the centre of band 20 falls on bin 64 exactly.
+    centre = float(mel_points(80)[21])
+    rate, n_fft, bin_ = centre * 2048 / 64, 2048, 64
+    to_bins = mel_to_bins(rate, n_fft)
+    assert abs(to_bins[20, bin_] - 1) < 1e-4
+    dry, reverb = (torch.complex(draw(1, 2, 2, 3, 1025), draw(1, 2, 2, 3, 1025)) for _ in range(2))
+    wet, c = render(d, dry, reverb, to_bins), d.console
+    for k in range(2):
+        desk, p = float(c.gain[0, k] + c.bands[0, k, 20]), pan_gains(c.pan[0, k])
+        for channel in range(2):
+            for t in range(3):
+                u, phase = float(d.fine_gain[0, k, channel, t, 20]), float(d.fine_phase[0, k, channel, t, 20])
+                s, r = complex(dry[0, k, channel, t, bin_]), complex(reverb[0, k, channel, t, bin_])
+                expected = math.exp(desk + u) * float(p[channel]) * complex(math.cos(phase), math.sin(phase)) * s
+                expected += math.exp(desk) * float(c.send[0, k]) * r
+                assert abs(complex(wet[0, k, channel, t, bin_]) - expected) < 1e-3 * max(1, abs(expected))
+
+
+def test_eq_08_mix():
+    raw = song(1, "pop", 1.0)
+    mix, wet = mix_song(raw.stems, raw.sample_rate, "pop", generator=Generator(SMALL))
+    torch.testing.assert_close(mix, wet.sum(0), atol=1e-6, rtol=0)
+
+
+def test_levels_ranges_and_strips_of_the_prose():
+    """-23 LUFS a track, -20 for the sum; the fader at most 30 dB; envelopes of 8 frames; at most 16 tracks; a unit is
+    active above a hundredth of a nat.
+    """
+    assert MAX_TRACKS == 16
+    assert (active_units(torch.full((5, 3), 0.011)), active_units(torch.full((5, 3), 0.009))) == (3, 0)
+    assert (TRACK_LUFS, MASTER_LUFS, POOL) == (-23.0, -20.0, 8)
+    assert GAIN_RANGE * NEPER_DB == pytest.approx(30, abs=0.5)
+    assert (GAIN_RANGE, BAND_RANGE) == (3.5, 2.0)  # as the chapter's inline head writes them
+    raw = song(1, "pop", 3.0)
+    heard = hear(raw.stems, raw.sample_rate)
+    assert all(abs(float(loudness(track, raw.sample_rate)) + 23) < 1 for track in heard.dry)
+    assert Architecture().stride % POOL == 0

@@ -42,15 +42,24 @@ class Recorder:
 
 def test_eq_12_generator(lesson_set):
     """The loss that G descends is the weighted sum of the terms that the history shows."""
-    config = replace(CONFIG, adversarial_from=0.0, mix_weight=0.7, stems_weight=0.3, beta=0.02)
+    weights = {
+        "mix": ("mix_weight", 0.7),
+        "stems": ("stems_weight", 0.3),
+        "long_term": ("long_term_weight", 0.9),
+        "sides": ("sides_weight", 0.2),
+        "latent_kl": ("latent_weight", 0.4),
+        "kl": ("beta", 0.02),
+    }
+    config = replace(CONFIG, adversarial_from=0.0, **dict(weights.values()))
     trainer = Trainer(config, lesson_set)
     trainer.step = 1  # at step 0 the ramp is at zero
     recorder = Recorder(trainer)
     terms = trainer.train_step()
     weight = trainer.adversarial_weight(1)
     assert weight == 0.05
-    expected = 0.7 * terms["mix"] + 0.3 * terms["stems"] + weight * terms["adversarial"] + 0.02 * terms["kl"]
-    assert recorder.losses[1] == pytest.approx(expected, rel=1e-5)
+    parts = [given * terms[name] for name, (_, given) in weights.items()] + [weight * terms["adversarial"]]
+    assert all(abs(part) > 1e-4 for part in parts)  # none is too small to be missed
+    assert recorder.losses[1] == pytest.approx(sum(parts), rel=1e-5)
 
 
 def test_eq_12_discriminator(lesson_set):

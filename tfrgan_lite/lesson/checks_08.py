@@ -1,37 +1,48 @@
 """The checks of chapter 08's exercises."""
 
 from collections.abc import Callable
+from math import e
 
 import torch
 from torch import Tensor
 
-from ..generator import pan_gains
+from ..studio.console import pan_gains
 from .verdict import Verdict, check, right, wrong
+
+_ALONE = e / (e + 1 / e)
+_CROWD = 2 * e / (3 * e + e**-3)
+_LOGISTIC = 1 / (1 + 1 / e)
 
 
 @check
-def check_08_tokens(own: int | None, memory: int | None) -> Verdict:
-    """Exercise 1: tokens that a decoder token can attend to, for 512 frames, strips of 16, five tracks."""
-    if own is None or memory is None:
-        return wrong("Give both numbers: tokens of the track itself, and tokens of the encoder's memory.")
-    if own == 32:
-        return wrong("own_tokens: 32 strips are right, but what stands before the first of them?")
-    if own == 512:
-        return wrong("own_tokens: 512 is the number of frames; 16 of them make one token.")
-    if own != 33:
-        return wrong(f"own_tokens: not {own}; divide the frames by the stride and remember how the decoder starts.")
-    if memory == 165:
-        return wrong("memory_tokens: 165 counts a start token for each track, but only the decoder has one.")
-    if memory == 32:
-        return wrong("memory_tokens: 32 is one track's memory; the decoder hears all five.")
-    if memory != 160:
-        return wrong(f"memory_tokens: not {memory}; how many strips do all tracks have together?")
-    return right("33 of its own, the start token included, and 160 of all five tracks.")
+def check_08_sides(alone: float | None, crowd: float | None) -> Verdict:
+    """Exercise 1: P(tracks 1 and 2 apart) of three tracks, J_12 = -1: the third coupled to neither; to both, by -1."""
+    if alone is None or crowd is None:
+        return wrong("Give both probabilities: with the third track alone, and with it coupled to both others.")
+    if not (0 <= alone <= 1 and 0 <= crowd <= 1):
+        return wrong("A probability lies between 0 and 1: divide each exponential by the sum of all four.")
+    if abs(alone - _LOGISTIC) < 0.005:
+        return wrong("alone: swapping one side changes the exponent from 1 to -1, by 2 and not by 1.")
+    if abs(alone - (1 - _ALONE)) < 0.005:
+        return wrong("alone: this is the probability that they stand together; a negative coupling pushes apart.")
+    if abs(alone - _ALONE / 2) < 0.005:
+        return wrong(
+            "alone: this is one of two arrangements with the pair apart; the third track may stand either way."
+        )
+    if abs(alone - _ALONE) > 0.005:
+        return wrong(f"alone: not {alone:.3g}; write down all four arrangements with the first track on the right.")
+    if abs(crowd - _ALONE) < 0.005:
+        return wrong("crowd: the same as before, but now the third track wants to be away from both.")
+    if abs(crowd - _CROWD / 2) < 0.005:
+        return wrong("crowd: in two of the four arrangements the first two are apart; this is one of them.")
+    if abs(crowd - _CROWD) > 0.005:
+        return wrong(f"crowd: not {crowd:.3g}; sum J s s over all three pairs in each of the four arrangements.")
+    return right("A pair alone is apart in seven of eight draws; three that all repel have to share a side.")
 
 
 @check
 def check_08_wet(wet: Callable[[Tensor, Tensor, float, float, float], Tensor]) -> Verdict:
-    """Exercise 2: ``wet(S, R, gain_db, pan, send_db)`` of one track, spectra (2, T, K), without the fine head."""
+    """Exercise 2: ``wet(S, R, gain_db, pan, send_db)`` of one track, spectra (2, T, K), without bands and fine head."""
     source = torch.Generator().manual_seed(0)
     S, R = (torch.randn(2, 3, 5, dtype=torch.complex64, generator=source) for _ in range(2))
 
@@ -53,7 +64,7 @@ def check_08_wet(wet: Callable[[Tensor, Tensor, float, float, float], Tensor]) -
     if same(panned, S * pan_gains(torch.tensor(-0.5))[:, None, None]):
         return wrong("The pan pot is mirrored: positive positions are right, the second channel.")
     if not same(panned, S * pan_gains(torch.tensor(0.5))[:, None, None]):
-        return wrong("The pan pot is not the constant-power law of eq-08-pan, which pan_gains computes.")
+        return wrong("The pan pot is not the constant-power law of eq-01-pan, which pan_gains computes.")
     reverb = tried(0.0, 0.5, -6.0206, S * 0)
     if same(reverb, 0.5 * R * pan_gains(torch.tensor(0.5))[:, None, None]):
         return wrong("The reverb went through the pan pot; in eq-08-wet p multiplies S only.")

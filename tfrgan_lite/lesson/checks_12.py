@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 from .verdict import Verdict, check, right, wrong
 
+RULE = "equal loudness"
+Row = dict[str, tuple[float, float, float]]
+
 
 @check
 def check_12_ramp(at_100: float | None, at_180: float | None, at_500: float | None) -> Verdict:
@@ -25,22 +28,31 @@ def check_12_ramp(at_100: float | None, at_180: float | None, at_500: float | No
 
 @check
 def check_12_verdict(verdict: Callable[[dict], list[str]]) -> Verdict:
-    """Exercise 2: which systems' whole interval lies below the raw sum's."""
+    """Exercise 2: the systems whose whole intervals of error and energy distance lie below those of equal loudness."""
 
-    def results(**rows: tuple[float, float, float]) -> dict:
-        # The other measure is turned round, so that an answer that reads it is caught.
-        return {"systems": {k.replace("_", " "): {"matched_db": v, "as_is_db": (-v[0],) * 3} for k, v in rows.items()}}
+    def row(error: tuple[float, float, float], energy: tuple[float, float, float] | None) -> Row:
+        # The other measure of error is turned round, so that an answer that reads it is caught.
+        return {"matched_db": error, "as_is_db": (-error[0],) * 3} | ({"energy": energy} if energy else {})
 
-    given = results(raw_sum=(6.0, 5.0, 7.0), near=(3.0, 2.0, 4.0), overlapping=(4.5, 3.5, 5.5), worse=(9.0, 8.0, 10.0))
-    answer = list(verdict(given))
-    if "raw sum" in answer:
-        return wrong("The raw sum cannot be certainly nearer than itself: compare with its low end.")
+    systems = {
+        RULE: row((6.0, 5.0, 7.0), (2.0, 1.5, 2.5)),
+        "near": row((3.0, 2.0, 4.0), (0.5, 0.2, 0.8)),
+        "overlapping": row((4.5, 3.5, 5.5), (0.5, 0.2, 0.8)),
+        "worse": row((9.0, 8.0, 10.0), (0.5, 0.2, 0.8)),
+        "always the same": row((3.0, 2.0, 4.0), (1.8, 1.4, 2.2)),
+        "a single engineer": row((2.0, 1.5, 2.5), None),
+    }
+    answer = list(verdict({"systems": systems}))
+    if RULE in answer:
+        return wrong("Equal loudness cannot be certainly nearer than itself: compare with its low end.")
     if "worse" in answer:
-        return wrong("A larger distance is further away, or you read as_is_db: loudness matched is asked for.")
+        return wrong("A larger error is further away, or you read as_is_db: loudness matched is asked for.")
     if "overlapping" in answer:
-        return wrong("An interval of 3.5 to 5.5 overlaps 5.0 to 7.0: compare its high end with the raw sum's low end.")
+        return wrong("An error of 3.5 to 5.5 overlaps 5.0 to 7.0: compare its high end with the rule's low end.")
+    if "always the same" in answer:
+        return wrong("One system's error is below the rule's, but its energy distance is not: both are asked for.")
+    if "a single engineer" in answer:
+        return wrong("A system without an energy distance is not certain: both measures are asked for.")
     if answer != ["near"]:
-        return wrong(
-            f"For a system at 2 to 4 dB beside a raw sum at 5 to 7 dB the answer is that system, not {answer}."
-        )
-    return right("The high end of one below the low end of the other.")
+        return wrong(f"One system of the six has both intervals below the rule's, 'near'; the answer was {answer}.")
+    return right("Both high ends below the rule's low ends.")

@@ -1,0 +1,94 @@
+"""Write what was measured where it is shown: `python tools/results.py`, after `python -m tfrgan_lite evaluate`.
+
+From the JSON files in book/results come the page book/results.md, its line in _toc.yml, and the table in README.md.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from tfrgan_lite.errors import UserError
+from tfrgan_lite.report import COIN, FLOOR, RIVALS, SUBJECT, results_page, table
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- results: tools/results.py writes this -->", "<!-- end of results -->"
+SYSTEMS = ("equal loudness", "knowledge rules", "learned rule with coin", COIN, *RIVALS, SUBJECT, FLOOR)
+MEASURES = ("matched_db", "energy", "diversity", "gain_db", "width_sd")
+NOTHING = "Not measured yet: `python -m tfrgan_lite evaluate` does it."
+
+
+def compared_most(folder: Path) -> dict | None:
+    """The results that judge the generator beside most of SYSTEMS, of files alike the first by name; None if none do.
+
+    Raises UserError for a file that holds no results.
+    """
+    found = [_read(file)["systems"] for file in sorted(folder.glob("*.json"))]
+    counts = [sum(name in systems for name in SYSTEMS) if SUBJECT in systems else 0 for systems in found]
+    if not any(counts):
+        return None
+    return _read(sorted(folder.glob("*.json"))[counts.index(max(counts))])
+
+
+def summary(results: dict | None) -> str:
+    """Markdown for the README: the main measures of the main systems."""
+    if results is None:
+        return NOTHING
+    rows = {name: results["systems"][name] for name in SYSTEMS if name in results["systems"]}
+    where = results["provenance"]
+    return (
+        f"Measured on {results['songs']} songs that training never saw, mixed by {where['preset']['judges']} engineers"
+        f" each ({where['date']}, commit `{where['commit']}`).\nSmaller is better, but for the diversity, which should"
+        " be 1, and the width, which should be 0. In brackets: the 95 % interval over songs.\n\n"
+        f"{table({'systems': rows}, MEASURES)}\n\nAll systems and measures: `book/results.md`."
+    )
+
+
+def with_summary(readme: str, text: str) -> str:
+    """The README with the text between its two markers. Raises UserError if it has not got them."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"README.md: has no place for the results; put {BEGIN} and {END} where they belong")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def with_page(toc: str) -> str:
+    """The table of contents with the page of results, the first of the back matter. Raises UserError without one."""
+    if re.search(r"^ +- file: book/results$", toc, re.MULTILINE):
+        return toc
+    place = re.search(r"^ +- caption: Back matter\n +chapters:\n( +)", toc, re.MULTILINE)
+    if not place:
+        raise UserError("_toc.yml: has no part called Back matter; add one")
+    return f"{toc[: place.start(1)]}{place[1]}- file: book/results\n{toc[place.start(1) :]}"
+
+
+def written(root: Path) -> dict[Path, str]:
+    """What each file must hold, by the JSON files of the project at ``root``.
+
+    Raises UserError if there are none, or a file cannot take its part.
+    """
+    book, readme, toc = root / "book", root / "README.md", root / "_toc.yml"
+    page = results_page(book / "results")
+    return {
+        book / "results.md": page,
+        readme: with_summary(readme.read_text(encoding="utf-8"), summary(compared_most(book / "results"))),
+        toc: with_page(toc.read_text(encoding="utf-8")),
+    }
+
+
+def _read(file: Path) -> dict:
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        return {name: results[name] for name in ("systems", "songs", "provenance")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: holds no results of evaluate; remove it, or write it anew") from error
+
+
+if __name__ == "__main__":
+    try:
+        for path, text in written(ROOT).items():
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
+    except UserError as error:
+        sys.exit(f"error: {error}")
