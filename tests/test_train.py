@@ -304,9 +304,7 @@ if __name__ == "__main__":
 """
 
 
-# Sums taken in another order differ in rounding, and Adam divides by the size of a gradient, however small: the losses
-# part in proportion to the learning rate, so it is kept low here.
-TO_SHARE = {"batch": 4, "steps": 5, "adversarial_from": 0.2, "learning_rate": 1e-6, "discriminator_rate": 1e-6}
+TO_SHARE = {"batch": 4, "steps": 5, "adversarial_from": 0.2}
 
 
 def launched(tmp_path, processes):
@@ -333,10 +331,8 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
         assert one.keys() == other.keys()
         for name in one.keys() - {"active"}:  # each counts the units of its own share
             assert one[name] == pytest.approx(other[name], rel=1e-4, abs=1e-4), name
-    assert said.count("5/5 [") == 1 and sorted(file.name for file in out.glob("*.safetensors")) == [
-        CHECKPOINT,
-        PREVIOUS,
-    ]
+    assert said.count("training:   0%") == 1 and said.count("rendering songs:   0%") <= 1  # one process speaks
+    assert sorted(file.name for file in out.glob("*.safetensors")) == sorted([CHECKPOINT, PREVIOUS])
 
 
 def test_processes_that_cannot_share_a_batch_are_told_so(lesson_set):
