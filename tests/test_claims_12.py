@@ -87,3 +87,11 @@ def test_eq_12_discriminator(lesson_set):
 
 def test_equal_loudness_is_minus_23_lufs():
     assert TRACK_LUFS == -23
+
+
+def test_only_some_songs_of_a_batch_need_sound(lesson_set):
+    """All songs of a batch have long-term spectra and sides; frames to compare have the first few alone."""
+    batch = lesson_set.batch(0)
+    assert len(batch.wet_power) == len(batch.dry_power) == CONFIG.batch == 3
+    assert len(batch.dry) == len(batch.mix_log_mel) == len(batch.stems_log_mel) == CONFIG.rendered == 2
+    assert batch.mix_log_mel.shape[2] == CONFIG.loss_frames

@@ -27,7 +27,7 @@ from .report import FLOOR, SUBJECT, bars, card, results_page, table, tables
 from .studio import song
 from .tally import Tally, mean
 
-__all__ = ["System", "card", "evaluate", "provenance", "results_page", "rules", "table", "tables"]
+__all__ = ["System", "card", "evaluate", "on_held_out", "provenance", "results_page", "rules", "table", "tables"]
 
 Systems = Mapping[str, System | Generator | Sequence[System | Generator]]
 
@@ -70,14 +70,7 @@ def evaluate(systems: Generator | Systems, preset: Preset, progress: bool = True
         systems = {**rules(), SUBJECT: systems}
     systems = {name: list(one) if isinstance(one, Sequence) else [one] for name, one in systems.items()}
     members = {f"{name} {i}": _as_system(one) for name, many in systems.items() for i, one in enumerate(many)}
-    cache, songs = cache or Cache(), _held_out(preset)
-    frames = 2 * preset.judges * 100 * preset.seconds * 80  # of both views
-    room = int(len(songs) * (2 * frames * 2 + 2**20))
-    cache.make_room(room, [truth_key(seed, style, preset) for seed, style in songs])
-    job = partial(judged, systems=members, preset=preset, cache=cache)
-    found = list(tqdm(on_all_cores(job, songs), "judging songs", len(songs), disable=not progress, unit="song"))
-
-    truths, made = [truth for truth, _ in found], [made for _, made in found]
+    truths, made = on_held_out(members, preset, progress, cache)
     tally = Tally(truths)
     measured = {
         name: mean([tally.measures([one[f"{name} {i}"] for one in made], truths) for i in range(len(many))])
@@ -86,7 +79,7 @@ def evaluate(systems: Generator | Systems, preset: Preset, progress: bool = True
     measured[FLOOR] = tally.floor()
     results = {
         "provenance": provenance(preset),
-        "songs": len(songs),
+        "songs": len(truths),
         "systems": {
             name: {measure: interval(values) for measure, values in row.items() if measure != "between_db"}
             for name, row in measured.items()
@@ -107,9 +100,24 @@ def _as_system(given: System | Generator) -> System:
     return given if isinstance(given, System) else System(partial(by_generator, generator=deepcopy(given).cpu()))
 
 
-def _held_out(preset: Preset) -> list[tuple[int, str]]:
-    """Seed and style of each held-out song, as `data.on_held_out_songs` has them."""
-    return [(HELD_OUT + i, STYLES[i % len(STYLES)]) for i in range(preset.held_out)]
+def on_held_out(
+    systems: Mapping[str, System], preset: Preset, progress: bool = True, cache: Cache | None = None
+) -> tuple[list[dict], list[dict]]:
+    """What the engineers, and what each system, did on each of the preset's held-out songs, on all cores.
+
+    Returns:
+        ``truth`` of each song and ``made`` of each song, as `judge.judged` has them. Arguments as :func:`evaluate`.
+    """
+    cache, songs = cache or Cache(), [(HELD_OUT + i, STYLES[i % len(STYLES)]) for i in range(preset.held_out)]
+    keys = [truth_key(seed, style, preset) for seed, style in songs]
+    missing = sum(not cache.path(key).exists() for key in keys)
+    views = (
+        2 * 2 * preset.judges * int(100 * preset.seconds) * 80 * 2
+    )  # bytes: both, of two channels, in half precision
+    cache.make_room(missing * (views + 2**20), keys)
+    job = partial(judged, systems=systems, preset=preset, cache=cache)
+    found = list(tqdm(on_all_cores(job, songs), "judging songs", len(songs), disable=not progress, unit="song"))
+    return [truth for truth, _ in found], [made for _, made in found]
 
 
 def _validity(made: list[dict]) -> dict[str, float]:
