@@ -2,7 +2,9 @@
 
 from tfrgan_lite.config import Architecture, preset
 
-SMALL = Architecture(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, frames=64, fine=16)
+SMALL = Architecture(
+    d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent=4, z=4, stride=32, frames=64, fine=16
+)
 TINY = preset(
     "ci",
     architecture=SMALL,

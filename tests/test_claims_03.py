@@ -8,6 +8,7 @@ import torch
 from torchaudio.functional import griffinlim, melscale_fbanks
 
 from tfrgan_lite.audio import Stft
+from tfrgan_lite.config import PRESETS
 from tfrgan_lite.mel import FLOOR, LogMel, hz_to_mel, mel_filter_bank, mel_points
 from tfrgan_lite.serialize import patchify
 
@@ -217,3 +218,7 @@ def test_a_hop_longer_than_the_window_is_refused_by_the_package():
     stft = Stft(RATE, hop_ms=40)
     with pytest.raises(RuntimeError, match="hop_length <= win_length"):
         stft.inverse(stft(noise(44100)), 44100)
+
+
+def test_the_mixer_uses_strides_of_64_frames_in_every_preset():
+    assert {preset.architecture.stride for preset in PRESETS.values()} == {64}

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from tfrgan_lite.attention import MultiHeadAttention
-from tfrgan_lite.config import PRESETS
 from tfrgan_lite.labels import ROLES
 from tfrgan_lite.positional import TrackTimePosition, sinusoidal
 from tfrgan_lite.transformer import FeedForward
@@ -119,10 +118,6 @@ def test_the_exercise_of_the_clocks():
     assert next(i for i, turn in enumerate(turns) if turn > tokens) == 12
     assert sum(turn > tokens for turn in turns) == 20
     assert 32 * math.log(187.5 / (2 * math.pi)) / math.log(10000) == pytest.approx(11.8, abs=0.05)
-
-
-def test_a_token_of_the_mixer_is_a_stride_of_16_frames_in_every_preset():
-    assert {preset.architecture.stride for preset in PRESETS.values()} == {16}
 
 
 def test_the_wrong_axis_gives_every_step_of_a_song_one_vector():
