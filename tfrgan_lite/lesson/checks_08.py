@@ -37,7 +37,7 @@ def check_08_sides(alone: float | None, crowd: float | None) -> Verdict:
         return wrong("crowd: in two of the four arrangements the first two are apart; this is one of them.")
     if abs(crowd - _CROWD) > 0.005:
         return wrong(f"crowd: not {crowd:.3g}; sum J s s over all three pairs in each of the four arrangements.")
-    return right("A pair alone is apart in seven of eight draws; three that all repel have to share a side.")
+    return right("A pair alone is apart in about seven of eight draws; three that all repel have to share a side.")
 
 
 @check
