@@ -1,5 +1,6 @@
 """Every number of an experiment, once: the presets ci (seconds), cpu (minutes on two cores), gpu (a Colab T4)."""
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 
@@ -105,6 +106,12 @@ class Preset:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+
+    def share_of_rate(self, step: int, steps: int | None = None) -> float:
+        """Of the full learning rate in a step, of the preset's ``steps`` if None: a linear warm-up, then a cosine down
+        to a hundredth."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / (steps or self.steps))))
+        return min(1.0, (step + 1) / self.warm_up) * max(0.01, cosine)
 
 
 PRESETS = {

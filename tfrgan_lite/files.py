@@ -1,13 +1,14 @@
 """Files that are written whole or not at all."""
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors.torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from .errors import UserError
@@ -86,6 +87,28 @@ def fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     if wrong:
         raise ValueError(wrong[0] + (f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""))
     module.load_state_dict(tensors)
+
+
+def load_module(path: str | Path, build: Callable[[dict[str, str]], nn.Module]) -> nn.Module:
+    """The module whose weights :func:`save_tensors` wrote, in evaluation mode; ``card`` of its metadata is ``.card``.
+
+    Args:
+        build: makes the module, untrained, from the metadata.
+
+    Raises:
+        UserError: if the file is missing or damaged, or the metadata or a tensor does not fit: which one.
+    """
+    try:
+        tensors, metadata = load_tensors(path)
+        module = build(metadata)
+        fill(module, tensors)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read as safetensors weights ({error}); train them again") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path}: weights do not fit this version ({reason}); train them again") from error
+    module.card = json.loads(metadata.get("card", "{}"))
+    return module.eval()
 
 
 def ensure_free(path: Path, force: bool = False) -> None:

@@ -9,13 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from .beta_vae import Noise
 from .config import Architecture
-from .errors import UserError
-from .files import fill, load_tensors, save_tensors
+from .files import load_module, save_tensors
 from .heads import CoarseHead, Console, FineHead
 from .labels import STYLES
 from .mel import standardised
@@ -185,14 +183,4 @@ class Generator(nn.Module):
         Raises UserError if the file is missing, damaged, or of another version of this code: which tensor, or which
         field of the architecture, does not fit.
         """
-        try:
-            tensors, metadata = load_tensors(path)
-            generator = cls(Architecture(**json.loads(metadata["architecture"])))
-            fill(generator, tensors)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: cannot be read as safetensors weights ({error}); train them again") from error
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise UserError(f"{path}: weights do not fit this version ({reason}); train them again") from error
-        generator.card = json.loads(metadata.get("card", "{}"))
-        return generator.eval()
+        return load_module(path, lambda metadata: cls(Architecture(**json.loads(metadata["architecture"]))))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
-from safetensors import SafetensorError
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -19,7 +18,7 @@ from .batches import MARGIN, Batch, LessonSet, made_ahead
 from .config import Preset
 from .data import stereo_log_mel
 from .errors import UserError
-from .files import fill, load_tensors, save_tensors
+from .files import load_module, save_tensors
 from .generator import Generator
 from .labels import style_index
 from .losses import log_mel_l1
@@ -107,11 +106,7 @@ def fit(
     steps = p.steps if steps is None else steps
     optimiser = torch.optim.AdamW(network.parameters(), p.learning_rate, betas=(0.9, 0.99))
 
-    def share(k: int) -> float:
-        """Of the full rate in step k."""
-        return min(1.0, (k + 1) / p.warm_up) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * min(1.0, k / steps)))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: p.share_of_rate(k, steps))
     history = []
     network.train()
     ahead = made_ahead(lessons.batch, range(steps))
@@ -200,14 +195,4 @@ def load(path: str | Path) -> Network:
 
     Raises UserError if the file is missing, damaged, or holds no network of this version's code.
     """
-    try:
-        tensors, metadata = load_tensors(path)
-        network = NETWORKS[metadata["network"]](**json.loads(metadata["shape"]))
-        fill(network, tensors)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read as safetensors weights ({error}); train them again") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path}: weights do not fit this version ({reason}); train them again") from error
-    network.card = json.loads(metadata.get("card", "{}"))
-    return network.eval()
+    return load_module(path, lambda metadata: NETWORKS[metadata["network"]](**json.loads(metadata["shape"])))

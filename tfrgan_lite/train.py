@@ -245,13 +245,11 @@ class Trainer:
         return self.preset.adversarial_weight * min(1.0, max(0.0, (k - wait) / max(1.0, wait)))
 
     def _set_rates(self, k: int) -> None:
-        """Linear warm-up, then a cosine down to a hundredth, as a function of the step alone."""
+        """The rates of a step, a function of the step alone."""
         p = self.preset
-        warm = min(1.0, (k + 1) / p.warm_up)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, k / p.steps)))
         for player, rate in (("generator", p.learning_rate), ("discriminator", p.discriminator_rate)):
             for group in self.optimisers[player].param_groups:
-                group["lr"] = rate * warm * max(0.01, cosine)
+                group["lr"] = rate * p.share_of_rate(k)
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, by the main process alone. Raises UserError as :func:`tfrgan_lite.checkpoint.write`."""
