@@ -147,14 +147,15 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
 def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[dict[str, Tensor]]:
     """The preset's training songs as :func:`song_tensors`, from the cache, or rendered into it on all cores.
 
-    The first ``songs_with_audio`` have audio. The bar begins with the songs that are there, and says what the others
-    will take once one of each kind is rendered. With a cache that keeps nothing, the songs are in memory.
+    They are the same for every seed of training; the first ``songs_with_audio`` have audio. The bar begins with the
+    songs that are there, and says what the others will take once one of each kind is rendered. With a cache that keeps
+    nothing, the songs are in memory.
 
     Raises UserError if the cache has no room for them or cannot be written to.
     """
     recipe = (preset.seconds, preset.mixes, preset.architecture.mels)
     songs = {}
-    for number, turn in enumerate(_turns(10_000 * preset.seed, preset.songs)):
+    for number, turn in enumerate(_turns(0, preset.songs)):
         made_of = (*turn, *recipe, number < preset.songs_with_audio)
         songs[key_of(MADE_BY, *made_of)] = made_of
     checked = tqdm(songs, "checking songs", disable=not progress, unit="song", leave=False, delay=1)
