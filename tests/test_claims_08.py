@@ -1,6 +1,7 @@
 """The numbered equations and quantitative sentences of chapter 08."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,7 +29,8 @@ def drawing(seed=0):
 def console(draw, tracks=2, mels=80):
     one = (1, tracks)
     return Console(
-        draw(*one), draw(*one).tanh(), draw(*one, mels), draw(*one).exp(), torch.zeros(1, tracks, tracks), draw(1)
+        *(draw(*one), draw(*one).tanh(), draw(*one, mels), draw(*one).exp()),
+        *(draw(1, mels), torch.zeros(1, tracks, tracks), draw(1)),
     )
 
 
@@ -169,14 +171,15 @@ def test_eq_08_long_term():
             for f in (0, 30, 79):
                 fader = math.exp(2 * float(c.gain[0, k] + c.bands[0, k, f]))
                 direct = float(pan_gains(c.pan[0, k])[channel]) ** 2 * float(power[0, k, channel, f])
-                answer = float(c.send[0, k]) ** 2 * float(room[channel, f]) * float(power[0, k, 2, f])
+                colour = math.exp(2 * float(c.answer[0, f]))
+                answer = colour * float(c.send[0, k]) ** 2 * float(room[channel, f]) * float(power[0, k, 2, f])
                 assert float(wet[0, k, channel, f]) == pytest.approx(fader * (direct + answer), rel=1e-4)
 
 
 def test_eq_08_master():
     power, c = settled()
     w = k_weights(80)
-    before = Console(c.gain - c.master[:, None], c.pan, c.bands, c.send, c.coupling, c.master)
+    before = replace(c, gain=c.gain - c.master[:, None])
     wet = long_term(before, power[None, :, None].expand(-1, -1, 4, -1))[:, :, :2]
     expected = math.log(10) / 20 * (-20 + 0.691 - 10 * math.log10(float((w * wet).sum())))
     assert float(c.master) == pytest.approx(expected, abs=1e-4)
@@ -203,7 +206,7 @@ def test_eq_08_wet():
                 u, phase = float(d.fine_gain[0, k, channel, t, 20]), float(d.fine_phase[0, k, channel, t, 20])
                 s, r = complex(dry[0, k, channel, t, bin_]), complex(reverb[0, k, channel, t, bin_])
                 expected = math.exp(desk + u) * float(p[channel]) * complex(math.cos(phase), math.sin(phase)) * s
-                expected += math.exp(desk) * float(c.send[0, k]) * r
+                expected += math.exp(desk + float(c.answer[0, 20])) * float(c.send[0, k]) * r
                 assert abs(complex(wet[0, k, channel, t, bin_]) - expected) < 1e-3 * max(1, abs(expected))
 
 

@@ -13,7 +13,7 @@ from tfrgan_lite.data import stereo_power
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.files import save_tensors
 from tfrgan_lite.generator import Generator, pan_gains, render
-from tfrgan_lite.heads import long_term
+from tfrgan_lite.heads import FineHead, long_term
 from tfrgan_lite.mel import mel_to_bins
 from tfrgan_lite.prepare import MASTER_LUFS, front, hear, listen, through_room
 
@@ -39,7 +39,7 @@ def inputs(batch=2, tracks=3, frames=64, mels=80, z=SMALL.z):
         "style": torch.randint(0, 4, (batch,), generator=source),
         "z": torch.randn(batch, z, generator=source),
         "present": torch.ones(batch, tracks, dtype=torch.bool),
-        "around": torch.randn(batch, tracks, frames + 8, mels, generator=source) * 3 - 4,
+        "around": torch.randn(batch, tracks, frames + 2 * FineHead.MARGIN, mels, generator=source) * 3 - 4,
         "start": 0,
         "sides": torch.randint(0, 2, (batch, tracks), generator=source) * 2.0 - 1,
     }
@@ -110,7 +110,7 @@ def test_wanted_frames_are_those_of_the_whole(generator, start, stop):
     """A few frames with their margin, and where they start, are refined as among all the others."""
     given = inputs()
     whole = generator(**given)
-    part = generator(**given | {"around": given["around"][:, :, start : stop + 8], "start": start})
+    part = generator(**given | {"around": given["around"][:, :, start : stop + 2 * FineHead.MARGIN], "start": start})
     torch.testing.assert_close(whole.fine_gain[:, :, :, start:stop], part.fine_gain)
     torch.testing.assert_close(whole.fine_phase[:, :, :, start:stop], part.fine_phase)
     torch.testing.assert_close(whole.console.bands, part.console.bands)
@@ -190,7 +190,7 @@ def test_the_master_fader_brings_the_sum_to_its_loudness(generator):
     stft = front(44100).stft
     spectrum = stft(heard.dry)
     listened = listen(heard.dry, spectrum, 44100)
-    around = torch.nn.functional.pad(listened.log_mel, (0, 0, 4, 4), value=-11.5)
+    around = torch.nn.functional.pad(listened.log_mel, (0, 0, FineHead.MARGIN, FineHead.MARGIN), value=-11.5)
     given = inputs(1, 3) | {
         "envelope": listened.envelope[None],
         "meters": listened.meters[None],
@@ -264,7 +264,9 @@ def test_presets_fit_together(name):
     config = preset(name)
     a = config.architecture
     given = inputs(1, 2, a.frames, a.mels, a.z)
-    decision = Generator(a).eval()(**given | {"around": given["around"][:, :, : config.loss_frames + 8]})
+    decision = Generator(a).eval()(
+        **given | {"around": given["around"][:, :, : config.loss_frames + 2 * FineHead.MARGIN]}
+    )
     assert decision.fine_gain.shape == (1, 2, 2, config.loss_frames, a.mels)
     assert config.loss_frames <= a.frames <= 100 * config.seconds
     assert 0 < config.rendered <= config.batch and 0 < config.songs_with_audio

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -78,6 +78,11 @@ class Batch:
     present: Tensor  # (B, N)
     style: Tensor  # (B,)
     offset: int
+
+    def heard(self, songs: slice) -> "Batch":
+        """What is heard of some of the songs, with all of the audio."""
+        keys = ("envelope", "meters", "dry_power", "wet_power", "roles", "present", "style")
+        return replace(self, **{key: getattr(self, key)[songs] for key in keys})
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device, in single precision."""

@@ -36,13 +36,21 @@ class SharedNoise:
         return draw if self.songs is None else draw[self.songs]
 
 
-Noise = torch.Generator | SharedNoise | None
+class Stillness:
+    """No noise: every latent is its mean, as in use."""
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Zeros like ``like``."""
+        return torch.zeros_like(like)
+
+
+Noise = torch.Generator | SharedNoise | Stillness | None
 
 
 def normal_like(like: Tensor, noise: Noise) -> Tensor:
     """A standard normal draw of the shape, type and device of ``like``, from torch's own source if ``noise`` is
     None."""
-    if isinstance(noise, SharedNoise):
+    if isinstance(noise, SharedNoise | Stillness):
         return noise.normal(like)
     return torch.randn(like.shape, generator=noise, device=like.device, dtype=like.dtype)
 

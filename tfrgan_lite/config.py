@@ -43,7 +43,7 @@ class Architecture:
     z: int = 8  # length of the noise vector; 0: none, one mix for each song
     mels: int = 80  # F, bands from 20 Hz to 20 kHz
     bands: int = 16  # broad bands of the coarse head
-    stride: int = 64  # frames in a strip, which is a token
+    stride: int = 128  # frames in a strip, which is a token
     frames: int = 1000  # T of a window in training and in use: 10 s
     fine: int = 64  # width of the fine head; 0: no fine head, a console alone
     attention: str = "full"  # over time: full, local or linear
@@ -96,6 +96,7 @@ class Preset:
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
     posterior: bool = True  # whether z in training says how the song was mixed; else it is noise, as in use
     latent_weight: float = 0.004  # of the posterior's KL, summed over z
+    energy_weight: float = 1.0  # of the energy score of what is drawn
     sides_weight: float = 0.1  # of the sides' negative log-likelihood, in nats a song
     beta: float = 1e-4  # of the KL, summed over units, averaged over tokens and layers
     adversarial_from: float = 0.2  # share of the steps before the adversary is heard; then it ramps in over as many
@@ -134,7 +135,7 @@ PRESETS = {
     "cpu": Preset("cpu"),
     "gpu": Preset(
         "gpu",
-        Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128),
+        Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128, stride=64),
         songs=2000,
         songs_with_audio=400,
         held_out=64,

@@ -37,6 +37,16 @@ class Decision:
     kl: list[Tensor]  # of each TFR layer, (B, N, 1 + tokens, latent) in nats
 
 
+@dataclass
+class Hearing:
+    """What the generator knows of a song before it decides."""
+
+    summary: Tensor  # (B, N, 1, d_model) what the meters say
+    tokens: Tensor  # (B, N, tokens, d_model) of the envelope
+    memory: Tensor  # (B, N, 1 + tokens, d_model) of the encoder
+    kl: list[Tensor]  # of each of its layers
+
+
 def render(decision: Decision, dry: Tensor, reverb: Tensor, to_bins: Tensor) -> Tensor:
     """A decision becomes wet spectra: the channels' gains on the dry sound, and the send's on what the room answers.
 
@@ -65,8 +75,8 @@ def channel_gains(console: Console, fine_gain: Tensor, fine_phase: Tensor) -> tu
 
 
 def send_gains(console: Console) -> Tensor:
-    """Gains (B, N, F) of what a track sends to the room: after the fader and the broad bands."""
-    return (console.gain[..., None] + console.bands).exp() * console.send[..., None]
+    """Gains (B, N, F) of what the room answers to a track: after the fader and the broad bands."""
+    return (console.gain[..., None] + console.bands + console.answer[:, None]).exp() * console.send[..., None]
 
 
 class Generator(nn.Module):
@@ -140,14 +150,25 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Console, list[Tensor]]:
         """The first part of :meth:`forward`: what the decoder's tokens (B, N, tokens, d_model) say of each stretch of
         time, the console's settings, and the KL of each layer."""
+        heard = self.hear(envelope, meters, roles, present, noise)
+        h, kl = self.speak(heard, style, z, roles, present, noise)
+        tokens = h[:, :, 1:].unflatten(2, (-1, self.columns)).mean(3)
+        return tokens, self.coarse(h, z, meters, present), heard.kl + kl
+
+    def hear(self, envelope: Tensor, meters: Tensor, roles: Tensor, present: Tensor, noise: Noise = None) -> Hearing:
+        """The encoder's part of :meth:`settle`, in which z and style have no say."""
         summary = self.read_meters(self.standardised(meters))[:, :, None]
         tokens = self.embed(standardised(envelope))
-        memory, encoder_kl = self.encoder(self.position(torch.cat([summary, tokens], dim=2), roles), present, noise)
+        memory, kl = self.encoder(self.position(torch.cat([summary, tokens], dim=2), roles), present, noise)
+        return Hearing(summary, tokens, memory, kl)
+
+    def speak(
+        self, heard: Hearing, style: Tensor, z: Tensor, roles: Tensor, present: Tensor, noise: Noise = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The decoder's part: tokens (B, N, 1 + tokens, d_model), the start token first, and the KL of each layer."""
         first = self.start(torch.cat([z, self.style(style)], dim=-1))
-        sequence = self.position(torch.cat([summary + first[:, None, None], tokens], dim=2), roles)
-        h, decoder_kl = self.decoder(sequence, memory, present, noise)
-        tokens = h[:, :, 1:].unflatten(2, (-1, self.columns)).mean(3)
-        return tokens, self.coarse(h, z, meters, present), encoder_kl + decoder_kl
+        sequence = self.position(torch.cat([heard.summary + first[:, None, None], heard.tokens], dim=2), roles)
+        return self.decoder(sequence, heard.memory, present, noise)
 
     def refine(self, tokens: Tensor, console: Console, around: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         """The second part: the fine head's gain and phase (C, N, 2, frames, F) of the frames that ``around`` is about,

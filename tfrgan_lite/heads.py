@@ -19,6 +19,7 @@ NEPER_DB = 20 / log(10)  # dB in a natural logarithm of amplitude
 GAIN_RANGE = 3.5  # nats: the coarse head moves a track by at most 30 dB
 BAND_RANGE = 2.0  # nats: the coarse and fine heads move a band by at most 17 dB each
 PHASE_RANGE = torch.pi
+ANSWER_BANDS = 8  # broad bands of what the room answers
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Console:
     pan: Tensor  # (B, N) -1 left to 1 right; how far out, 0 to 1, until the sides are known
     bands: Tensor  # (B, N, F) natural log of the broad bands' gain, interpolated to mel bands
     send: Tensor  # (B, N) amplitude ratio of the reverb send, after fader and bands
+    answer: Tensor  # (B, F) natural log of the gain of what the room answers, the same for all tracks
     coupling: Tensor  # (B, N, N) of :mod:`tfrgan_lite.sides`: who stands with whom
     master: Tensor  # (B,) natural log of the master's gain, already in ``gain``
 
@@ -61,11 +63,13 @@ def long_term(console: Console, dry_power: Tensor) -> Tensor:
     )
     room = room_power(dry_power.shape[-1]).to(dry_power.device)
     answer = torch.cat([room, room.mean(0, keepdim=True).expand(2, -1) / 2]) * dry_middle[:, :, None]
+    answer = answer * (2 * console.answer).exp()[:, None, None]
     return fader * (direct + console.send.square()[..., None, None] * answer)
 
 
 class CoarseHead(nn.Module):
-    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send.
+    """What each track's tokens say together, and z -> console settings: fader, pan, broad bands, reverb send, and what
+    all tracks say together -> an equaliser on what the room answers.
 
     With ``mirror`` the pan says how far out a track stands and the coupling who stands with whom, so that the sides can
     be drawn; without, the pan says the side too and there is no coupling.
@@ -80,6 +84,10 @@ class CoarseHead(nn.Module):
         nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
         self.coupling = Coupling(d_model) if mirror else None
+        colour = nn.Linear(2 * d_model, ANSWER_BANDS)
+        nn.init.zeros_(colour.weight)  # the room's own at first
+        nn.init.zeros_(colour.bias)
+        self.answer = nn.Sequential(nn.Linear(d_model + z, 2 * d_model), nn.GELU(), colour)
         self.register_buffer("k_weights", k_weights(mels), persistent=False)
 
     def forward(self, h: Tensor, z: Tensor, meters: Tensor, present: Tensor) -> Console:
@@ -91,6 +99,11 @@ class CoarseHead(nn.Module):
         send = (send - 2).clamp(-7, 2).exp().sum(-1)  # starts at 0.14: -17 dB; 0 where there is none
         bands = BAND_RANGE * torch.tanh(bands / BAND_RANGE)
         bands = functional.interpolate(bands, self.mels, mode="linear", align_corners=True)
+        everyone = (x * present[..., None]).sum(1) / present.sum(1, keepdim=True).clamp_min(1)
+        answer = self.answer(everyone)
+        # Its level is left to the sends: two ways to say one thing would drift apart.
+        answer = BAND_RANGE * torch.tanh((answer - answer.mean(-1, keepdim=True)) / BAND_RANGE)
+        answer = functional.interpolate(answer[:, None], self.mels, mode="linear", align_corners=True)[:, 0]
         # The fader is set by ear, after the bands: what they change in a track's loudness is given back.
         before, after = ((x * self.k_weights).sum(-1) + 1e-9 for x in (power, power * (2 * bands).exp()))
         gain = gain - 0.5 * torch.log(after / before)
@@ -99,7 +112,7 @@ class CoarseHead(nn.Module):
             coupling = self.coupling(h, overlaps(power * self.k_weights))
         else:
             pan, coupling = torch.tanh(pan[..., 0]), gain.new_zeros(*gain.shape, gain.shape[1])
-        console = Console(gain, pan, bands, send, coupling, gain.new_zeros(len(gain)))
+        console = Console(gain, pan, bands, send, answer, coupling, gain.new_zeros(len(gain)))
         master = self.master(console, power, present)
         return replace(console, gain=gain + master[:, None], master=master)
 
@@ -119,8 +132,9 @@ class CoarseHead(nn.Module):
 class FineHead(nn.Module):
     """What the coarse head's broad strokes miss: a gain and a phase for each frame, channel and mel band."""
 
-    REACH = 2  # frames on each side that a convolution sees
-    MARGIN = 2 * REACH  # of frames on each side that the head needs
+    REACH = 2  # frames on each side that the first convolution sees, and steps that the second one does
+    STEP = 6  # frames in such a step: a compressor lets go in 180 ms or so
+    MARGIN = REACH + STEP * REACH  # of frames on each side that the head needs
 
     def __init__(self, mels: int, d_model: int, width: int):
         super().__init__()
@@ -128,7 +142,7 @@ class FineHead(nn.Module):
         self.from_spectrum = nn.Conv1d(mels, width, kernel)
         self.from_tokens = nn.Linear(d_model, width)
         self.from_console = nn.Linear(mels + 3, width)
-        self.refine = nn.Conv1d(width, width, kernel)
+        self.refine = nn.Conv1d(width, width, kernel, dilation=self.STEP)
         self.out = nn.Linear(width, 4 * mels)
         nn.init.zeros_(self.out.weight)  # the refinement starts at nothing
         nn.init.zeros_(self.out.bias)
@@ -139,8 +153,9 @@ class FineHead(nn.Module):
         batch, tracks, _, mels = around.shape
         settings = torch.cat([torch.stack([console.gain, console.pan, console.send], -1), console.bands], dim=-1)
         tokens = self.from_tokens(h) + self.from_console(settings)[:, :, None]
-        x = self.from_spectrum(around.flatten(0, 1).mT)  # (B * N, width, T + 2 REACH)
-        x = x[..., self.REACH : -self.REACH] + self.refine(functional.gelu(x))
+        x = self.from_spectrum(around.flatten(0, 1).mT)  # (B * N, width, T + 2 STEP REACH)
+        cut = self.STEP * self.REACH
+        x = x[..., cut:-cut] + self.refine(functional.gelu(x))
         x = self.out(functional.gelu(x.mT.unflatten(0, (batch, tracks)) + tokens))
         gain, phase = x.unflatten(-1, (2, 2, mels)).movedim(2, 4).unbind(2)
         return BAND_RANGE * torch.tanh(gain / BAND_RANGE), PHASE_RANGE * torch.tanh(phase / PHASE_RANGE)

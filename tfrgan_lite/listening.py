@@ -135,14 +135,15 @@ class Settling:
         given = (console.gain - console.master[:, None], console.pan, console.send.clamp_min(1e-9).log(), console.bands)
         given = [x.cpu() * (weight[:, None] if x.ndim == 3 else weight) for x in given]
         given.append(console.coupling.cpu() * weight[:, None] * weight)
+        given.append(console.answer.cpu() * weight.sum())
         self.sums = given if self.sums is None else [a + b for a, b in zip(self.sums, given, strict=True)]
         self.weight += weight
         self.pair_weight += weight[:, None] * weight
 
     def settled(self) -> tuple[Console, Tensor]:
         """The console, without a master, and the tokens."""
-        *settings, coupling = self.sums
+        *settings, coupling, answer = self.sums
         gain, pan, send, bands = (x / (self.weight[:, None] if x.ndim == 3 else self.weight) for x in settings)
-        return Console(
-            gain, pan, bands, send.exp(), coupling / self.pair_weight, gain.new_zeros(1)
-        ), self.tokens / self.token_weight
+        answer, coupling = answer / self.weight.sum(), coupling / self.pair_weight
+        console = Console(gain, pan, bands, send.exp(), answer, coupling, gain.new_zeros(1))
+        return console, self.tokens / self.token_weight

@@ -52,6 +52,24 @@ def gradient_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     return 0.5 * gradient.square().flatten(1).sum(1).mean()
 
 
+def energy_score(first: Tensor, second: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """E|X - y| - E|X - X'| / 2 of two draws X, X' of a model and what was observed, y, of equal shape (batch, N, ...).
+
+    The energy score (Gneiting and Raftery 2007, section 4.2): least for a model that draws as y was drawn; one that
+    always says the mean, or that draws too widely, has more. |.| is the root mean square of a song's numbers.
+
+    Args:
+        mask: bool (batch, N); tracks that are False do not count.
+    """
+    mask = torch.ones_like(target[:, :, :1].flatten(1)) if mask is None else mask
+
+    def apart(x: Tensor, y: Tensor) -> Tensor:
+        square = ((x - y).square().flatten(2).mean(2) * mask).sum(1) / mask.sum(1).clamp_min(1)
+        return (square + 1e-6).sqrt()  # where both are one, the root alone would have no slope
+
+    return (0.5 * (apart(first, target) + apart(second, target) - apart(first, second))).mean()
+
+
 def log_mel_l1(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean absolute difference of two log-mels of equal shape (batch, ..., T, F), in nats.
 

@@ -271,4 +271,4 @@ def _draw(source: torch.Generator, shape: Architecture) -> tuple[Tensor, bool]:
 def _of_track(console: Console, track: int) -> Console:
     one = slice(track, track + 1)
     settings = (x[:, one] for x in (console.gain, console.pan, console.bands, console.send))
-    return Console(*settings, console.coupling[:, one, one], console.master)
+    return Console(*settings, console.answer, console.coupling[:, one, one], console.master)

@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool1d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from . import checkpoint
 from .audio import Stft
 from .batches import MARGIN, Batch, LessonSet, Share, made_ahead
-from .beta_vae import SharedNoise, active_units
+from .beta_vae import SharedNoise, Stillness, active_units, normal_like
 from .cache import Cache
 from .checkpoint import CHECKPOINT
 from .config import Preset
@@ -26,13 +27,14 @@ from .errors import UserError
 from .files import make_folder
 from .generator import Decision, Generator, render
 from .heads import long_term
-from .losses import ADVERSARIAL, gradient_penalty, kl_per_token, log_mel_l1
+from .losses import ADVERSARIAL, energy_score, gradient_penalty, kl_per_token, log_mel_l1
 from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
 from .posterior import Posterior, Prior
 from .prepare import spectrum_to_log_mel
 from .sides import negative_log_likelihood, sides_of
 
+BROAD = 8  # bands of a whole mix
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 
 
@@ -64,7 +66,7 @@ class Trainer:
         self.accelerator = accelerator or Accelerator()
         self.device = self.accelerator.device
         self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
-        self.songs = torch.tensor(self.share.songs(preset), device=self.device)
+        self.share.songs(preset)  # refuses what cannot be shared out
         with torch.random.fork_rng():
             torch.manual_seed(preset.seed)
             self.learner = Generator(a).to(self.device)
@@ -132,10 +134,9 @@ class Trainer:
         """
         p, k = self.preset, self.step
         self.learner.train()  # who listened to a mix between two steps left it in evaluation mode
-        songs = None if self.share.count == 1 else self.songs
-        noise = SharedNoise(p.seed * 1_000_003 + k, self.device, songs, p.batch)
         batch = self.batch(k) if batch is None else batch
         self._set_rates(k)
+        (batch, noise), *drawn = self.parts(batch)
         decision, latent_kl = self.decide(batch, noise)
         mix, terms = self.compare(decision, batch)
         terms |= {"kl": kl_per_token(decision.kl, batch.present), "latent_kl": latent_kl}
@@ -147,6 +148,8 @@ class Trainer:
             "latent_kl": p.latent_weight,
             "sides": p.sides_weight,
         }
+        for songs, source in drawn:
+            terms["energy"], weights["energy"] = self.energy(songs, source), p.energy_weight
         weight = self.adversarial_weight(k)
         if weight > 0:
             real, fake, style = batch.mix_log_mel[:, 2:], mix[:, 2:], batch.style[: len(mix)]
@@ -164,6 +167,24 @@ class Trainer:
         values = self.accelerator.reduce(torch.stack([value.detach().float() for value in terms.values()]), "mean")
         return dict(zip(terms, values.tolist(), strict=True))
 
+    def parts(self, batch: Batch) -> list[tuple[Batch, SharedNoise]]:
+        """The songs of a batch that are mixed as they were mixed, which have frames to compare, and those that are
+        mixed by chance; each with its noise. Without an energy score all are mixed as they were.
+        """
+        p, compared = self.preset, len(batch.dry)
+        parts = [(batch, self.share.songs(p), p.batch)]
+        if p.energy_weight:
+            count = p.batch - p.rendered
+            parts = [
+                (batch.heard(slice(compared)), self.share.of(p.rendered), p.rendered),
+                (batch.heard(slice(compared, None)), self.share.of(count), count),
+            ]
+        seed, alone = (p.seed * 1_000_003 + self.step) * len(parts), self.share.count == 1
+        return [
+            (part, SharedNoise(seed + i, self.device, None if alone else torch.tensor([*songs]), total))
+            for i, (part, songs, total) in enumerate(parts)
+        ]
+
     def decide(self, batch: Batch, noise: SharedNoise) -> tuple[Decision, Tensor]:
         """G's decision for a batch, z being the posterior's and the sides the engineers', and the KL of z in nats, mean
         over songs.
@@ -174,6 +195,23 @@ class Trainer:
         with self.accelerator.autocast():
             decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
         return decision, kl.sum(-1).mean()
+
+    def energy(self, batch: Batch, noise: SharedNoise) -> Tensor:
+        """Energy score of what two draws of z make of each song by the console, as in use: of the mean spectra of its
+        tracks, and of all together in broad bands.
+        """
+        z = batch.dry_power.new_zeros(len(batch.style), self.preset.architecture.z)
+        made, still = [], Stillness()
+        with self.accelerator.autocast():
+            heard = self.learner.hear(batch.envelope, batch.meters, batch.roles, batch.present, still)
+            for _ in range(2):
+                drawn = normal_like(z, noise)
+                h, _ = self.learner.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
+                console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(self.sides(batch))
+                made.append(long_term(console, batch.dry_power))
+        each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
+        whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))
+        return energy_score(*each, batch.present) + energy_score(*whole)
 
     def sides(self, batch: Batch) -> Tensor:
         """The sides (B, N) that the engineers chose; 0 for a generator that is to choose them itself."""
@@ -265,6 +303,11 @@ class Trainer:
         """Continue from a checkpoint that was read. Raises UserError if it is of another version."""
         stored.restore(self.modules, self.optimisers)
         self.history, self.step, self.saved = stored.history, len(stored.history), stored.path
+
+
+def in_broad_bands(power: Tensor, present: Tensor) -> Tensor:
+    """Mean mel powers (B, N, 4, F) of tracks -> of all together, the mean in each broad band (B, 4, 8)."""
+    return adaptive_avg_pool1d((power * present[..., None, None]).sum(1), BROAD)
 
 
 def train(
