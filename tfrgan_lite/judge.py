@@ -9,18 +9,21 @@ import torch
 from torch import Tensor
 
 from . import baselines
-from .audio import decibels, loudness, true_peak_db
+from .audio import amplitude, decibels, loudness, true_peak_db
 from .cache import Cache, fingerprint, key_of
 from .config import Preset
 from .data import MADE_BY, mixed_song
 from .generator import Generator
+from .heads import NEPER_DB, Console, k_weights
+from .mel import mel_filter_bank, mel_points
 from .metrics.features import audible, console_settings, features, mean_power, presence_change, settings
 from .metrics.mixing import match_loudness, spectra, spectral_distance, unswapped, views
-from .mix import mix_song
+from .mix import Mixer, mix_song
 from .studio import Engineered, Song
 from .studio.decide import focus_of
 from .studio.ears import by_width, listen
 from .studio.taste import CENTRE_ROLES
+from .studio.tracks import tracks_of
 
 COMPARED = 2  # engineers whose sound, not only its log-mel, a mix is compared with
 MEASURES = fingerprint(Path(__file__).parent, ("metrics", "judge.py"))
@@ -48,6 +51,43 @@ class System:
 def by_generator(song: Song, seed: int, generator: Generator) -> Mixed:
     """A take of a generator."""
     return mix_song(song.stems, song.sample_rate, song.style, seed, song.roles, generator)
+
+
+def by_jittered(song: Song, seed: int, generator: Generator, jitter: baselines.Jitter | None = None) -> Mixed:
+    """A take of a generator, its console moved about as far as engineers are apart: by the shipped jitter if None.
+
+    Where a generator has no z, it knows one answer beside the sides; this is the simplest way to several.
+    """
+    rate = song.sample_rate
+    mixer = Mixer(tracks_of(song.stems, rate, song.roles), song.style, generator)
+    (take,) = mixer.takes([seed])
+    power = mean_power(song.stems, rate).sum(1)
+    power = power @ mel_filter_bank(rate, 2 * (power.shape[1] - 1), mixer.shape.mels)
+    loud = torch.where(mixer.present, -mixer.trim_db, -torch.inf)  # the trim brings all to one loudness
+    console = jittered(take.console, power, jitter or baselines.Jitter.load(), loud, seed)
+    return mixer.finished(replace(take, console=console))
+
+
+def jittered(console: Console, power: Tensor, jitter: baselines.Jitter, loud: Tensor, seed: int) -> Console:
+    """A song's console (1, N, ...) after a draw of level, tilt and send for each track.
+
+    The level is the loudness to which the fader brings a track: what the tilt takes away, the fader gives back.
+
+    Args:
+        console: the settings.
+        power: mean mel power (N, F) of the dry tracks.
+        jitter, loud, seed: what draws, and its arguments.
+    """
+    level_db, tilt_db, send_db = jitter.draw(loud, seed)
+    tilt = jitter.shelves_db(tilt_db, mel_points(power.shape[1])[1:-1]) / NEPER_DB
+    heard = power * k_weights(power.shape[1]) * (2 * console.bands[0]).exp()
+    before, after = (x.sum(1) + 1e-12 for x in (heard, heard * (2 * tilt).exp()))
+    return replace(
+        console,
+        gain=console.gain + level_db / NEPER_DB - 0.5 * torch.log(after / before),
+        bands=console.bands + tilt,
+        send=console.send * amplitude(send_db),
+    )
 
 
 def by_rule(song: Song, seed: int, rule: str) -> Mixed:

@@ -67,11 +67,7 @@ def mix_song(
         UserError: for stems, a sample rate, a style or a role that cannot be mixed.
     """
     mixer = Mixer(tracks_of(stems, sample_rate, roles), style, generator, progress)
-    takes = mixer.takes([seed])
-    wet = torch.cat([block for _, block in mixer.blocks(takes, stems=True)], dim=-1)
-    mix = wet.sum(0)
-    gain, *_ = mixer.over_time(mix)
-    return mix * gain, wet * gain
+    return mixer.finished(mixer.takes([seed])[0])
 
 
 @dataclass
@@ -144,6 +140,13 @@ class Mixer(Listener):
         coupling = console.coupling[:, order][:, :, order]
         sides = draw_sides(coupling, panned[:, order], roles[:, order], TEMPERATURE, source)
         return sides[:, order.argsort()]
+
+    def finished(self, take: Take) -> tuple[Tensor, Tensor]:
+        """A take, rendered and mastered: the mix (2, samples) and the wet stems (N, 2, samples), whose sum it is."""
+        wet = torch.cat([block for _, block in self.blocks([take], stems=True)], dim=-1)
+        mix = wet.sum(0)
+        gain, *_ = self.over_time(mix)
+        return mix * gain, wet * gain
 
     @torch.no_grad()
     def blocks(self, takes: Sequence[Take], stems: bool) -> Iterator[tuple[int, Tensor]]:

@@ -101,13 +101,7 @@ class StaticRule:
         Raises:
             UserError: for no songs, or for seeds that are held out.
         """
-        if songs < 1 or engineers < 1:
-            raise UserError(f"songs, engineers: {songs} and {engineers}; give at least 1 of each")
-        if first < 0 or first + songs > HELD_OUT:
-            raise UserError(
-                f"first: seeds {first} to {first + songs - 1} are not all of training; stay below {HELD_OUT}"
-            )
-        jobs = [(first + i, STYLES[i % len(STYLES)]) for i in range(songs)]
+        jobs = training_songs(songs, engineers, first)
         heard = list(on_all_cores(partial(_study, seconds, engineers), jobs))
         rows: dict[tuple[str, str], list[Row]] = {(style, role): [] for style in STYLES for role in ROLES}
         for (_, style), (tracks, _) in zip(jobs, heard, strict=True):
@@ -146,15 +140,27 @@ class StaticRule:
             raise UserError(f"{path}: holds no static rule; write one with StaticRule.learn(...).save(path)") from error
 
 
+def training_songs(songs: int, engineers: int, first: int) -> list[tuple[int, str]]:
+    """Seed and style of each song of the studio to learn from: seeds from `first` on, the styles take turns.
+
+    Raises UserError for no songs, no engineers, or seeds that are held out.
+    """
+    if songs < 1 or engineers < 1:
+        raise UserError(f"songs, engineers: {songs} and {engineers}; give at least 1 of each")
+    if first < 0 or first + songs > HELD_OUT:
+        raise UserError(f"first: seeds {first} to {first + songs - 1} are not all of training; stay below {HELD_OUT}")
+    return [(first + i, STYLES[i % len(STYLES)]) for i in range(songs)]
+
+
 def _study(seconds: float, engineers: int, seed: int, style: str) -> tuple[list[tuple[str, Row]], list[float]]:
     """One song's mixes: (role, settings) of every audible track, and the loudness of each mix in LUFS."""
     raw = song(seed, style, seconds)
     mixes = [engineer(raw, 1000 * seed + e) for e in range(engineers)]
-    tracks = [found for mixed in mixes for found in _read(raw, mixed)]
+    tracks = [found for mixed in mixes for found in read_console(raw, mixed)]
     return tracks, [float(loudness(mixed.mix, raw.sample_rate)) for mixed in mixes]
 
 
-def _read(raw: Song, mixed: Engineered) -> Iterable[tuple[str, Row]]:
+def read_console(raw: Song, mixed: Engineered) -> Iterable[tuple[str, Row]]:
     """Role and settings of every audible track of a mix; the fader is read as the loudness that it leads to."""
     strips = {name: torch.tensor([strip[name] for strip in mixed.console]) for name in mixed.console[0]}
     groups = by_width(raw.stems)
