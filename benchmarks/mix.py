@@ -13,7 +13,6 @@ import torch
 
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import STYLES
-from tfrgan_lite.memory import keep_freed_memory
 from tfrgan_lite.mix import Mixer, Room, mix_song
 from tfrgan_lite.prepare import front
 from tfrgan_lite.studio import song
@@ -71,7 +70,6 @@ def run(raw, generator: Generator, spent: Counter) -> Counter:
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
-    keep_freed_memory()
     torch.manual_seed(0)
     generator = Generator()  # what its weights say costs nothing
     for parameter in (*generator.fine.out.parameters(), *generator.coarse.out.parameters()):

@@ -14,7 +14,7 @@ from tfrgan_lite.errors import UserError
 from tfrgan_lite.generator import Decision, Generator, render
 from tfrgan_lite.heads import FineHead
 from tfrgan_lite.mel import FLOOR, hz_to_mel, mel_to_bins
-from tfrgan_lite.mix import Mixer, mix_song
+from tfrgan_lite.mix import Mixer, Room, mix_song, overlap_add
 from tfrgan_lite.mixdown import mix_folder
 from tfrgan_lite.prepare import TRACK_LUFS, front, hear, listen, spectrum_to_log_mel, through_room
 from tfrgan_lite.studio.console import impulse_response, limit, pan, reverb
@@ -282,3 +282,18 @@ def test_the_limiter_takes_at_most_12_db(generator):
     meter.hear(mix)
     gain_db, _ = mixer.master(meter)
     assert gain_db + float(decibels(mix.abs().max())) == pytest.approx(-1 + 12, abs=0.01)
+
+
+def test_a_room_answers_several_rows_in_pieces():
+    """As the studio's reverb answers each row whole, whether a piece is shorter or longer than the answer."""
+    impulse, sends = noise(2, 5000), noise(3, 60000, seed=1)
+    answer = Room(impulse, rows=3)
+    pieces = torch.cat([answer(piece) for piece in sends.split([100, 4999, 30000, 24901], dim=-1)], dim=-1)
+    torch.testing.assert_close(pieces, reverb(sends[:, None], RATE, impulse), atol=1e-5, rtol=0)
+
+
+def test_overlap_add_is_the_inverse():
+    """Where every frame that reaches a sample is there: all but the foot of the last frame."""
+    stft, audio = front(RATE).stft, noise(2, RATE)
+    made = overlap_add(stft(audio), stft)[..., : RATE - stft.win_length]
+    torch.testing.assert_close(made, audio[..., : made.shape[-1]], atol=1e-5, rtol=0)

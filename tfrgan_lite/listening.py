@@ -13,7 +13,7 @@ from .studio import ears
 from .studio.tracks import Tracks
 
 EDGE = 2  # frames on each side without which a sample is not whole
-HELD = 100  # frames of the loudness measurement that are read at a time
+HELD = 50  # frames of the loudness measurement that are read at a time
 
 
 class Listener:
@@ -44,14 +44,15 @@ class Listener:
         """Loudness of each track and of its blocks, and whether it has two different channels."""
         size = ears.frame(self.rate)
         self.wide = [False] * len(self.tracks.names)
-        powers: list[list[Tensor]] = [[] for _ in self.wide]
-        for start in range(0, self.tracks.samples, HELD * size):
-            stop = min(start + HELD * size, self.tracks.samples)
+        # Kept in one place: small tensors between large ones that come and go would hold the song's length of memory.
+        powers = torch.empty(len(self.wide), -(-self.tracks.samples // size))
+        for first in range(0, powers.shape[1], HELD):
+            stop = min((first + HELD) * size, self.tracks.samples)
             for k, found in enumerate(powers):
-                audio = self.tracks.read(k, start, stop)
-                self.wide[k] |= not torch.equal(audio[0], audio[-1])
-                found.append(ears.powers(audio, self.rate))
-        power = ears.blocks(torch.stack([torch.cat(found) for found in powers]))
+                audio = self.tracks.read(k, first * size, stop)
+                self.wide[k] = self.wide[k] or len(audio) == 2 and not torch.equal(*audio)
+                found[first : first + HELD] = ears.powers(audio, self.rate)
+        power = ears.blocks(powers)
         lufs, self.heard = ears.gated(power)
         self.present = lufs > SILENCE_LUFS
         self.trim_db = torch.where(self.present, TRACK_LUFS - lufs, 0.0)

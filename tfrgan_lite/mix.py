@@ -24,13 +24,14 @@ from .heads import Console, FineHead
 from .labels import role_index, style_index
 from .listening import EDGE, Listener, Settling
 from .mel import FLOOR, mel_to_bins
+from .memory import keep_freed_memory
 from .prepare import SILENCE_LUFS, room
 from .sides import PANNED, draw_sides
-from .studio.console import reverb
 from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
 TEMPERATURE = 0.5  # of the draw of the sides
+ROOM_BLOCKS = 6  # that the room transforms at once, of one row or of several: one alone would take as long as four
 
 
 @lru_cache(maxsize=1)
@@ -95,6 +96,7 @@ class Mixer(Listener):
 
     def __init__(self, tracks: Tracks, style: str, generator: Generator | None = None, progress: bool = False):
         self.style = style_index(style)
+        keep_freed_memory()  # every piece asks for the same sizes again
         super().__init__(tracks, generator or _shipped(), progress)
         self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels)
         self.strips = strips_of(self.to_bins)
@@ -146,24 +148,25 @@ class Mixer(Listener):
         wet = torch.cat([block for _, block in self.blocks([take], stems=True)], dim=-1)
         mix = wet.sum(0)
         gain, *_ = self.over_time(mix)
-        return mix * gain, wet * gain
+        return mix.mul_(gain), wet.mul_(gain)
 
     @torch.no_grad()
     def blocks(self, takes: Sequence[Take], stems: bool) -> Iterator[tuple[int, Tensor]]:
-        """Render takes side by side, before the master, in pieces as long as a window: of each piece and each take, the
-        take's place in the list and its wet stems (N, 2, samples), or else its mix (2, samples)."""
-        impulse = room(self.rate)
-        rows = len(self.wide) if stems else 1
-        rooms = [[Room(impulse.flip(0) if take.mirrored else impulse) for _ in range(rows)] for take in takes]
-        for first in self.bar(range(0, self.frames, self.shape.frames), "mixing"):
-            last = min(first + self.shape.frames, self.frames)
+        """Render takes side by side, before the master, in pieces of ten seconds or less: of each piece and each take,
+        the take's place in the list and its wet stems (N, 2, samples), or else its mix (2, samples)."""
+        impulse, rows = room(self.rate), len(self.wide) if stems else 1
+        rooms = [Room(impulse.flip(0) if take.mirrored else impulse, rows) for take in takes]
+        piece = max(2, ROOM_BLOCKS // rows) * rooms[0].hop // self.hop
+        for first in self.bar(range(0, self.frames, piece), "mixing"):
+            last = min(first + piece, self.frames)
             begin, end = max(first - EDGE, 0), min(last + EDGE, self.frames + 1)
             heard = [self._around(track, begin, end) for track in range(len(self.wide))]
             keep = slice((first - begin) * self.hop, min(last * self.hop, self.tracks.samples) - begin * self.hop)
             for place, take in enumerate(takes):
                 buses = self._buses(take, heard, begin, stems)
-                audio = [self._sound(bus, answer, keep) for bus, answer in zip(buses, rooms[place], strict=True)]
-                yield place, torch.stack(audio) if stems else audio[0]
+                audio = torch.stack([overlap_add(bus, self.stft)[:, keep] for bus in buses])
+                audio = audio[:, :2].add_(rooms[place](audio[:, 2]))
+                yield place, audio if stems else audio[0]
 
     def _around(self, track: int, begin: int, end: int) -> tuple[Tensor, Tensor]:
         """Spectra (1 or 2, end - begin, K) of a track, and X (frames, F) of them and of the fine head's margin."""
@@ -183,14 +186,9 @@ class Mixer(Listener):
             add_sent(bus[2], send_gains(console)[0, 0].cpu() @ self.to_bins, spectrum)
             if stems:
                 yield bus
-                bus = torch.zeros_like(bus)
+                bus.zero_()
         if not stems:
             yield bus
-
-    def _sound(self, bus: Tensor, answer: "Room", keep: slice) -> Tensor:
-        """The samples (2, samples) to keep of a bus's spectra (3, T, K)."""
-        audio = overlap_add(bus, self.stft)[:, keep]
-        return audio[:2].add_(answer(audio[2]))
 
     def master(self, meter: Meter) -> tuple[float, float]:
         """The master's gain in dB, before the limiter, of a mix that the meter has heard, and its loudness in LUFS."""
@@ -238,32 +236,49 @@ def add_sent(out: Tensor, gains: Tensor, spectrum: Tensor) -> None:
 def overlap_add(spectrum: Tensor, stft: Stft) -> Tensor:
     """:meth:`tfrgan_lite.audio.Stft.inverse`, faster: complex (..., T, K) -> the samples from the middle of the first
     frame to the foot of the last, whole where every frame that reaches them is there."""
-    hop, width = stft.hop_length, stft.win_length
-    before = (stft.n_fft - width) // 2  # the window stands in the middle of the FFT
-    frames = torch.fft.irfft(spectrum, n=stft.n_fft)[..., before : before + width] * stft.window
-    shape = (*frames.shape[:-2], frames.shape[-2] + -(-width // hop) - 1, hop)
-    sound, weight = frames.new_zeros(shape), frames.new_zeros(shape[-2:])
-    square = stft.window.square()
+    before = (stft.n_fft - stft.win_length) // 2  # the window stands in the middle of the FFT
+    frames = torch.fft.irfft(spectrum, n=stft.n_fft)[..., before : before + stft.win_length]
+    sound = _added(frames, stft.window, stft.hop_length)
+    return sound.div_(_weight(stft, frames.shape[-2])).flatten(-2)[..., stft.n_fft // 2 - before :]
+
+
+@lru_cache(maxsize=4)
+def _weight(stft: Stft, frames: int) -> Tensor:
+    """What the squares of so many windows add up to."""
+    return _added(stft.window.expand(frames, -1), stft.window, stft.hop_length).clamp_min(1e-8)
+
+
+def _added(frames: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Frames (..., T, width) times the window, each laid a hop after the last and added up: (..., rows, hop)."""
+    count, width = frames.shape[-2:]
+    sound = frames.new_zeros(*frames.shape[:-2], count + -(-width // hop) - 1, hop)
     for k, start in enumerate(range(0, width, hop)):
         part = slice(start, min(start + hop, width))
-        rows, samples = slice(k, k + frames.shape[-2]), slice(0, part.stop - part.start)
-        sound[..., rows, samples] += frames[..., part]
-        weight[rows, samples] += square[part]
-    return sound.div_(weight.clamp_min(1e-8)).flatten(-2)[..., stft.n_fft // 2 - before :]
+        sound[..., k : k + count, : part.stop - start].addcmul_(frames[..., part], window[part])
+    return sound
 
 
 class Room:
-    """A room's answer to a send that comes in pieces: one convolution, whatever the pieces."""
+    """A room's answer to sends (rows, samples) that come in pieces: one convolution, whatever the pieces.
 
-    def __init__(self, impulse: Tensor):
-        self.impulse = impulse
-        self.before = torch.zeros(impulse.shape[-1] - 1)
+    By overlap-save, in blocks of `hop` samples, each read with what came before it.
+    """
+
+    def __init__(self, impulse: Tensor, rows: int = 1):
+        self.reach = impulse.shape[-1] - 1
+        self.size = 2 ** max((2 * self.reach).bit_length(), 12)  # where an FFT takes least for a sample
+        self.hop = self.size - self.reach
+        self.spectrum = torch.fft.rfft(impulse, n=self.size)[:, None]  # (2, 1, K)
+        self.before = torch.zeros(rows, self.reach)
 
     def __call__(self, send: Tensor) -> Tensor:
-        """The next piece (samples,) -> the answer's next piece (2, samples)."""
-        heard = torch.cat([self.before, send])
-        self.before = heard[len(heard) - len(self.before) :].clone()
-        return reverb(heard[None], 0, self.impulse)[:, -len(send) :]
+        """The next piece (rows, samples) -> the answer's next piece (rows, 2, samples)."""
+        samples = send.shape[-1]
+        heard = torch.cat([self.before, send], dim=-1)
+        self.before = heard[:, samples:]
+        heard = pad(heard, (0, -samples % self.hop)).unfold(-1, self.size, self.hop)  # (rows, blocks, size)
+        answer = torch.fft.irfft(torch.fft.rfft(heard)[:, None] * self.spectrum, n=self.size)
+        return answer[..., self.reach :].flatten(-2)[..., :samples]
 
 
 def _draw(source: torch.Generator, shape: Architecture) -> tuple[Tensor, bool]:
