@@ -170,7 +170,7 @@ def test_memory_does_not_grow_with_the_song(tmp_path):
         out.mkdir()
         used[seconds] = peak_memory(tmp_path / f"stems {seconds}", out, weights, seconds)
     stems_mib = 4 * 2 * 200 * 8000 * 4 / 2**20  # of 200 s of stems: 49
-    assert used[300] - used[100] < stems_mib / 3
+    assert used[300] - used[100] < stems_mib / 5
 
 
 def test_mix_the_stems_of_a_real_song(tmp_path, mix):
