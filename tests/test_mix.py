@@ -17,6 +17,7 @@ from tfrgan_lite.mel import FLOOR, hz_to_mel, mel_to_bins
 from tfrgan_lite.mix import Mixer, Room, mix_song, overlap_add
 from tfrgan_lite.mixdown import mix_folder
 from tfrgan_lite.prepare import TRACK_LUFS, front, hear, listen, spectrum_to_log_mel, through_room
+from tfrgan_lite.studio import song
 from tfrgan_lite.studio.console import impulse_response, limit, pan, reverb
 from tfrgan_lite.studio.ears import by_width, level
 from tfrgan_lite.studio.master import Meter
@@ -297,3 +298,12 @@ def test_overlap_add_is_the_inverse():
     stft, audio = front(RATE).stft, noise(2, RATE)
     made = overlap_add(stft(audio), stft)[..., : RATE - stft.win_length]
     torch.testing.assert_close(made, audio[..., : made.shape[-1]], atol=1e-5, rtol=0)
+
+
+def test_takes_differ_by_the_spread_of_z(generator):
+    raw = song(1, "pop", 2.0)
+    gains = {}
+    for spread in (0.0, 1.0, 2.0):
+        takes = Mixer(tracks_of(raw.stems, raw.sample_rate, raw.roles), "pop", generator, spread=spread).takes(range(4))
+        gains[spread] = float(torch.stack([take.console.bands for take in takes]).std(0).mean())
+    assert gains[0.0] < 1e-6 < gains[1.0] < gains[2.0]

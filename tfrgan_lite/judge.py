@@ -18,7 +18,7 @@ from .heads import NEPER_DB, Console, k_weights
 from .mel import mel_filter_bank, mel_points
 from .metrics.features import audible, console_settings, features, mean_power, presence_change, settings
 from .metrics.mixing import match_loudness, spectra, spectral_distance, unswapped, views
-from .mix import Mixer, mix_song
+from .mix import SPREAD, Mixer
 from .studio import Engineered, Song
 from .studio.decide import focus_of
 from .studio.ears import by_width, listen
@@ -48,9 +48,10 @@ class System:
     key: str | None = None
 
 
-def by_generator(song: Song, seed: int, generator: Generator) -> Mixed:
-    """A take of a generator."""
-    return mix_song(song.stems, song.sample_rate, song.style, seed, song.roles, generator)
+def by_generator(song: Song, seed: int, generator: Generator, spread: float = SPREAD) -> Mixed:
+    """A take of a generator, its z drawn with a standard deviation."""
+    mixer = Mixer(tracks_of(song.stems, song.sample_rate, song.roles), song.style, generator, spread=spread)
+    return mixer.finished(mixer.takes([seed])[0])
 
 
 def by_jittered(song: Song, seed: int, generator: Generator, jitter: baselines.Jitter | None = None) -> Mixed:

@@ -31,6 +31,7 @@ from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
 TEMPERATURE = 0.5  # of the draw of the sides
+SPREAD = 1.0  # of the draw of z, a standard deviation
 ROOM_BLOCKS = 6  # that the room transforms at once, of one row or of several: one alone would take as long as four
 
 
@@ -89,13 +90,21 @@ class Mixer(Listener):
         style: one of STYLES.
         generator: a trained generator; the shipped one if None.
         progress: show a bar.
+        spread: of z, a standard deviation: 1 as trained, 0 for the same mix whatever the seed, but for the sides.
 
     Raises:
         UserError: for an unknown style, or tracks that cannot be read.
     """
 
-    def __init__(self, tracks: Tracks, style: str, generator: Generator | None = None, progress: bool = False):
-        self.style = style_index(style)
+    def __init__(
+        self,
+        tracks: Tracks,
+        style: str,
+        generator: Generator | None = None,
+        progress: bool = False,
+        spread: float = SPREAD,
+    ):
+        self.style, self.spread = style_index(style), spread
         keep_freed_memory()  # every piece asks for the same sizes again
         super().__init__(tracks, generator or _shipped(), progress)
         self.to_bins = mel_to_bins(self.rate, self.stft.n_fft, self.shape.mels)
@@ -108,7 +117,7 @@ class Mixer(Listener):
             if not 0 <= seed < 2**63:
                 raise UserError(f"seed: {seed} is out of range; give 0 or a positive whole number")
         sources = [torch.Generator().manual_seed(seed) for seed in seeds]
-        draws = [_draw(source, self.shape) for source in sources]
+        draws = [_draw(source, self.shape, self.spread) for source in sources]
         tokens = -(-self.frames // self.shape.hop)
         sums = [Settling(len(self.wide), tokens, self.shape) for _ in seeds]
         roles = torch.tensor([[role_index(role) for role in self.tracks.roles]])
@@ -281,8 +290,8 @@ class Room:
         return answer[..., self.reach :].flatten(-2)[..., :samples]
 
 
-def _draw(source: torch.Generator, shape: Architecture) -> tuple[Tensor, bool]:
-    z = torch.randn(1, shape.z, generator=source)
+def _draw(source: torch.Generator, shape: Architecture, spread: float) -> tuple[Tensor, bool]:
+    z = spread * torch.randn(1, shape.z, generator=source)
     return z, shape.mirror and bool(torch.randint(2, (1,), generator=source))
 
 
