@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool1d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
@@ -28,13 +28,13 @@ from .files import make_folder
 from .generator import Decision, Generator, render
 from .heads import long_term
 from .losses import ADVERSARIAL, energy_score, gradient_penalty, kl_per_token, log_mel_l1
-from .mel import FLOOR, mel_points, mel_to_bins
+from .mel import FLOOR, mel_to_bins
 from .memory import keep_freed_memory
 from .posterior import Posterior, Prior
 from .prepare import spectrum_to_log_mel
 from .sides import negative_log_likelihood, sides_of
 
-OCTAVES_HZ = [40 * 400 ** (i / 8) for i in range(9)]
+BROAD = 8  # bands of a whole mix
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 
 
@@ -198,7 +198,7 @@ class Trainer:
 
     def energy(self, batch: Batch, noise: SharedNoise) -> Tensor:
         """Energy score of what two draws of z make of each song by the console, as in use: of the mean spectra of its
-        tracks, and of all together in octaves, which say as much of the bass as of the treble.
+        tracks, and of all together in broad bands.
         """
         z = batch.dry_power.new_zeros(len(batch.style), self.preset.architecture.z)
         made, still = [], Stillness()
@@ -209,10 +209,9 @@ class Trainer:
                 h, _ = self.learner.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
                 console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(self.sides(batch))
                 made.append(long_term(console, batch.dry_power))
-        made = [power * batch.present[..., None, None] for power in (*made, batch.wet_power)]
-        whole = (power.sum(1) @ octaves(power.shape[-1]).to(self.device) for power in made)
-        each, together = ([torch.log(power + FLOOR) for power in powers] for powers in (made, whole))
-        return energy_score(*each, batch.present) + energy_score(*together)
+        each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
+        whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))
+        return energy_score(*each, batch.present) + energy_score(*whole)
 
     def sides(self, batch: Batch) -> Tensor:
         """The sides (B, N) that the engineers chose; 0 for a generator that is to choose them itself."""
@@ -306,12 +305,9 @@ class Trainer:
         self.history, self.step, self.saved = stored.history, len(stored.history), stored.path
 
 
-@lru_cache(maxsize=4)
-def octaves(mels: int) -> Tensor:
-    """Which mel bands lie in each band of about an octave, from 40 Hz to 16 kHz: (F, 8) of 0 and 1."""
-    hz = mel_points(mels)[1:-1, None]
-    edges = torch.tensor(OCTAVES_HZ)
-    return ((hz >= edges[:-1]) & (hz < edges[1:])).float()
+def in_broad_bands(power: Tensor, present: Tensor) -> Tensor:
+    """Mean mel powers (B, N, 4, F) of tracks -> of all together, the mean in each broad band (B, 4, 8)."""
+    return adaptive_avg_pool1d((power * present[..., None, None]).sum(1), BROAD)
 
 
 def train(
