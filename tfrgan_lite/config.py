@@ -78,9 +78,9 @@ class Preset:
     held_out: int = 48  # songs for judging, from seeds that training never uses
     judges: int = 8  # engineers whose mixes of each held-out song are the measure
     # training
-    steps: int = 1500
+    steps: int = 2400
     batch: int = 32  # songs in a step
-    rendered: int = 6  # of them, whose spectra are rendered and compared, in
+    rendered: int = 8  # of them, whose spectra are rendered and compared, in
     loss_frames: int = 32  # frames each
     learning_rate: float = 2e-3
     discriminator_rate: float = 4e-4
@@ -95,7 +95,7 @@ class Preset:
     adversarial_weight: float = 0.05
     long_term_weight: float = 1.0  # log of the mean mel power of each wet track, of the console alone
     posterior: bool = True  # whether z in training says how the song was mixed; else it is noise, as in use
-    latent_weight: float = 0.004  # of the posterior's KL, summed over z
+    latent_weight: float = 0.01  # of the posterior's KL, summed over z
     energy_weight: float = 1.0  # of the energy score of what is drawn
     sides_weight: float = 0.1  # of the sides' negative log-likelihood, in nats a song
     beta: float = 1e-4  # of the KL, summed over units, averaged over tokens and layers
