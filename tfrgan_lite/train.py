@@ -1,6 +1,7 @@
 """The training loop of G and D: alternating steps, a history, one process or several. Chapter 12."""
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -53,7 +54,7 @@ class Trainer:
     Attributes:
         generator, discriminator: the two players; with the preset's ``ema``, this generator has the mean of the weights
             of ``learner``, which takes the steps, else it is the learner.
-        step: number of steps done.
+        step, took: number of steps done; number, and seconds, of those of the last :meth:`fit`.
         history: one dict of floats for each step done.
 
     Raises:
@@ -93,7 +94,7 @@ class Trainer:
         self.d_loss, self.g_loss = ADVERSARIAL[p.adversarial]
         self.stft = Stft(lessons.SAMPLE_RATE, padded=False).to(self.device)
         self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
-        self.step, self.history = 0, []
+        self.step, self.history, self.took = 0, [], (0, 0.0)
         self.saved: Path | None = None  # the last good checkpoint
 
     @property
@@ -111,9 +112,9 @@ class Trainer:
         keep_freed_memory()
         steps = self.preset.steps if steps is None else steps
         hidden = not (progress and self.accelerator.is_main_process)
-        ahead = made_ahead(self.batch, range(self.step, steps))
+        begun, before = time.perf_counter(), self.step
         with (
-            closing(ahead) as batches,
+            closing(made_ahead(self.batch, range(self.step, steps))) as batches,
             tqdm(batches, "training", steps, initial=self.step, disable=hidden, unit="step") as bar,
         ):
             for batch in bar:
@@ -122,6 +123,7 @@ class Trainer:
                 bar.set_postfix({key: f"{self.history[-1][key]:.3f}" for key in ("mix", "kl")}, refresh=False)
                 if after_step:
                     after_step(self)
+        self.took = (self.step - before, time.perf_counter() - begun)
 
     def batch(self, step: int) -> Batch:
         """This process's share of the batch of a step, on the device and in single precision."""
