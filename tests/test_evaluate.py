@@ -16,7 +16,7 @@ from tfrgan_lite.cache import Cache
 from tfrgan_lite.config import preset
 from tfrgan_lite.cores import on_all_cores
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.evaluate import System, bars, evaluate, results_page, rules, table, tables
+from tfrgan_lite.evaluate import System, bars, differences, evaluate, pooled, results_page, rules, table, tables
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import STYLES
 from tfrgan_lite.metrics.distances import energy_distance, mmd
@@ -125,6 +125,42 @@ def test_several_members_are_averaged(results):
             (systems["one engineer"][measure][0] + systems["raw sum"][measure][0]) / 2, abs=1e-9
         )
     assert "console_energy" not in systems["two seeds"]  # the raw sum has no console
+
+
+def test_an_interval_tells_of_seeds_as_well_as_of_songs():
+    """Seeds that agree leave the interval over songs; seeds that do not make it wider."""
+    songs = np.random.default_rng(0).normal(1, 0.1, 2001)
+    agreed, torn = (pooled([{"x": songs + shift} for shift in shifts])["x"] for shifts in ((0, 0, 0), (-1, 0, 1)))
+    np.testing.assert_allclose(agreed, songs)
+    assert torn[0] == pytest.approx(songs[0]) and torn[1:].std() > 3 * songs[1:].std()
+    assert list(pooled([{"x": songs, "y": songs}, {"x": songs}])) == ["x"]
+
+
+def test_a_difference_is_taken_on_the_same_songs_and_seeds():
+    """What is always half as large differs by about half, and surely: what makes songs and seeds hard cancels out."""
+    hard = [{"x": np.random.default_rng(k).normal(2 + k, 0.5, 1001), "between_db": np.ones(1001)} for k in range(3)]
+    easy = [{"x": row["x"] - 0.1, "y": row["x"]} for row in hard]
+    apart = differences({"hard": pooled(hard), "easy": pooled(easy), FLOOR: {}}, "hard")
+    assert apart == {"easy": {"x": pytest.approx((-0.1, -0.1, -0.1))}, FLOOR: {}}
+    with pytest.raises(UserError, match="against: TFR-GAN is not among the systems"):
+        evaluate({"raw sum": RAW}, CONFIG, progress=False, against="TFR-GAN")
+
+
+def test_a_generator_that_knows_one_mix_is_asked_once(cache, monkeypatch):
+    """Without z, and with the sides its own; a coin is enough to be asked for several."""
+    config = replace(CONFIG, held_out=2, judges=2)
+    generators = {
+        name: Generator(replace(SMALL, z=0, mirror=mirror)) for name, mirror in (("one", False), ("coin", True))
+    }
+    monkeypatch.setattr("tfrgan_lite.evaluate.real_time_factor", lambda generator: generator.architecture.z)
+    found = evaluate(generators, config, progress=False, cache=cache, against="coin")
+    assert found["systems"]["one"]["diversity"] == (0, 0, 0) and found["real_time_factor"] == {"one": 0, "coin": 0}
+    assert "coin" in found["diversity_db"] and "one" not in found["diversity_db"]
+    assert set(found["differences"]) == {"one", FLOOR}
+    one, coin, apart = (
+        found[k][n]["matched_db"][0] for k, n in (("systems", "one"), ("systems", "coin"), ("differences", "one"))
+    )
+    assert apart == pytest.approx(one - coin)
 
 
 def test_validity(results):
@@ -237,15 +273,21 @@ def test_the_page_renders_every_file(results, tmp_path):
 
 
 def test_the_command_writes_results_and_page(results, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("tfrgan_lite.evaluate.evaluate", lambda *_: results)
+    judged = []
+    monkeypatch.setattr("tfrgan_lite.evaluate.evaluate", lambda *given: judged.append(given) or results)
     monkeypatch.setattr(sys, "argv", ["tfrgan_lite", *f"evaluate --preset ci --out {tmp_path}/a.json".split()])
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "--page", f"{tmp_path}/page.md"])
+    Generator(SMALL).save(tmp_path / "own.safetensors", {})
+    options = ("--page", f"{tmp_path}/page.md", "--songs", "5", "--weights", f"{tmp_path}/own.safetensors")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
     with pytest.raises(SystemExit) as stop:
         command_line.main()
     assert not stop.value.code
-    assert json.loads((tmp_path / "a.json").read_text()) == results
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written == {"kind": "mixers", **results, "training": {}}
     assert (tmp_path / "page.md").read_text() == results_page(tmp_path)
     assert table(results) in capsys.readouterr().out
+    ((systems, config, *_),) = judged
+    assert list(systems) == [*rules(), "TFR-GAN"] and config == preset("ci", held_out=5)
 
 
 def test_a_system_is_judged_in_other_processes(monkeypatch):

@@ -7,11 +7,23 @@ from keys import PACKAGE, imports
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "memory", "cores", "files", "cache", "config", "labels", "audio", "studio", "mel", "serialize"),
-    *("positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads", "generator"),
-    *("posterior", "discriminator", "losses", "data", "batches", "checkpoint", "train", "listening", "mix", "mixdown"),
+    *("errors", "memory", "cores", "files", "cache", "config", "variants", "labels", "audio", "studio", "mel"),
+    *("serialize", "positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads"),
+    *(
+        "generator",
+        "posterior",
+        "discriminator",
+        "losses",
+        "data",
+        "batches",
+        "checkpoint",
+        "train",
+        "listening",
+        "mix",
+    ),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
-    *("baselines", "metrics", "rivals", "judge", "tally", "report", "evaluate", "__main__", "lesson"),
+    *("mixdown", "baselines", "metrics", "rivals", "judge", "trials", "tally", "report", "curve", "page", "evaluate"),
+    *("__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}

@@ -6,7 +6,9 @@ import pytest
 import results
 
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.report import FLOOR, SUBJECT, results_page
+from tfrgan_lite.page import figures, results_page
+from tfrgan_lite.report import FLOOR
+from tfrgan_lite.variants import SUBJECT
 
 TOC = """format: jb-book
 root: book/index
@@ -78,6 +80,20 @@ def test_page_readme_and_contents_are_written(project):
     assert found["_toc.yml"] == TOC.replace(
         "      - file: book/notation", "      - file: book/results\n      - file: book/notation"
     )
+
+
+def test_a_curve_is_drawn_beside_its_numbers(project):
+    """Its figure is a file of the project as the page is, and the page shows it."""
+    folder = project / "book" / "results"
+    points = measured(**{SUBJECT: 1.25, "spread × 0.5": 1.3, FLOOR: 1.5})
+    for row in points["systems"].values():
+        row["energy"] = row["matched_db"]
+    (folder / "curve.json").write_text(json.dumps({**points, "kind": "curve", "training": {}}))
+    found = results.written(project)
+    assert found[folder / "curve.svg"] == figures(folder)[folder / "curve.svg"]
+    assert "<svg" in found[folder / "curve.svg"]
+    assert ":::{figure} results/curve.svg" in found[project / "book" / "results.md"]
+    assert found == results.written(project)  # the same numbers, the same bytes
 
 
 def test_writing_again_changes_nothing(project):

@@ -11,6 +11,7 @@ from .config import PRESETS
 from .config import preset as preset_called
 from .errors import UserError
 from .labels import STYLES
+from .variants import ABLATIONS, KINDS, MIXERS
 
 FOLDER = click.Path(path_type=Path)
 
@@ -57,8 +58,13 @@ def mix(
 @click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}; else TFRGAN_PRESET, else by device.")
 @click.option("--out", required=True, type=FOLDER, help="Folder for the checkpoint and the trained generator.")
 @click.option("--resume", is_flag=True, help="Continue the checkpoint in that folder.")
-@click.option("--seed", default=0, show_default=True, help="Of songs, weights and noise.")
+@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+@click.option(
+    "--variant", help="Train a variant, as no-adversary, in OUT/VARIANT/SEED; evaluate --trained OUT judges it."
+)
+@click.option("--steps", type=click.IntRange(1), help="In place of the preset's.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="In place of the preset's.")
+@click.option("--no-judging", is_flag=True, help="Leave out the measurement at the end, as for a variant.")
 @click.option("--cache", type=FOLDER, help="Folder for the songs; else TFRGAN_CACHE, else the user's cache folder.")
 @click.option("--cache-gib", type=float, help="Most GiB in it; else TFRGAN_CACHE_GIB, else 10. 0: songs in memory.")
 def train(
@@ -66,7 +72,10 @@ def train(
     out: Path,
     resume: bool,
     seed: int,
+    variant: str | None,
+    steps: int | None,
     learning_rate: float | None,
+    no_judging: bool,
     cache: Path | None,
     cache_gib: float | None,
 ) -> None:
@@ -78,46 +87,79 @@ def train(
     from .evaluate import card, table
     from .evaluate import evaluate as measure
     from .files import written_whole
-    from .train import train as run
+    from .trials import place_of, save, train_variant, weights_name
+    from .variants import SUBJECT
 
     config = preset_called(name, seed=seed, **({"learning_rate": learning_rate} if learning_rate else {}))
-    results_of_another = [out / file for file in ("generator.safetensors", "CARD.md") if (out / file).exists()]
-    if results_of_another and not resume:
-        raise UserError(f"{results_of_another[0]}: exists already; choose another folder, or pass --resume to go on")
-    trainer = run(config, out, resume, cache=Cache(cache, cache_gib))
-    if not trainer.accelerator.is_main_process:
+    place, judging = (place_of(out, variant, seed), False) if variant else (out, not no_judging)
+    variant = variant or SUBJECT
+    weights = place / weights_name(variant)
+    there = [file for file in (weights, place / "CARD.md") if file.exists()]
+    if there and not resume:
+        raise UserError(f"{there[0]}: exists already; choose another folder, or pass --resume to go on")
+    model = train_variant(variant, config, place, steps, resume, cache=Cache(cache, cache_gib))
+    if model is None:  # another process has it
         return
-    results = measure(trainer.generator, config)
-    trainer.generator.save(out / "generator.safetensors", results)
-    with written_whole(out / "CARD.md") as temporary:
-        temporary.write_text(card(results))
-    click.echo(table(results))
-    click.echo(f"{out / 'generator.safetensors'}: trained for {trainer.step} steps")
+    if judging:
+        model.card = measure(model, config) | model.card
+        click.echo(table(model.card))
+    save(model, weights)
+    with written_whole(place / "CARD.md") as temporary:
+        temporary.write_text(card(model.card))
+    click.echo(f"{weights}: trained for {model.card['training']['steps']} steps")
 
 
 @cli.command()
 @click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}: whose held-out songs.")
 @click.option("--out", required=True, type=FOLDER, help="JSON file for the measurements.")
 @click.option("--weights", type=FOLDER, help="A generator.safetensors of yours in place of the shipped one.")
+@click.option(
+    "--trained", type=FOLDER, help="Folder of variants that train --variant wrote, in place of one generator."
+)
+@click.option(
+    "--rows",
+    type=click.Choice(KINDS),
+    default=MIXERS,
+    show_default=True,
+    help="What is compared: mixers beside the rules, ablations with the whole, or the generator with its noise drawn"
+    " more and less widely, and trained with other weights of the loss.",
+)
+@click.option("--songs", type=click.IntRange(2), help="How many held-out songs, in place of the preset's.")
 @click.option("--page", type=FOLDER, help="Markdown file to write from all JSON files beside OUT, as book/results.md.")
 @click.option("--force", is_flag=True, help="Replace the files if they exist.")
-def evaluate(name: str | None, out: Path, weights: Path | None, page: Path | None, force: bool) -> None:
+def evaluate(
+    name: str | None,
+    out: Path,
+    weights: Path | None,
+    trained: Path | None,
+    rows: str,
+    songs: int | None,
+    page: Path | None,
+    force: bool,
+) -> None:
     """Measure a trained generator, rules and engineers on held-out songs; write the numbers with their provenance."""
-    from .evaluate import evaluate as measure
-    from .evaluate import results_page, table
+    from .evaluate import compare, table
     from .files import ensure_free, written_whole
-    from .generator import WEIGHTS, Generator
+    from .generator import WEIGHTS
+    from .page import figures, results_page
     from .report import bars_table
+    from .trials import single
+    from .trials import trained as trained_in
 
-    config = preset_called(name)
+    if weights and trained:
+        raise UserError("--weights, --trained: one generator or a folder of variants; leave one of them out")
+    if rows == ABLATIONS and not trained:
+        raise UserError("--rows ablations: needs variants; name the folder that holds them with --trained")
+    config = preset_called(name, **({"held_out": songs} if songs else {}))
     for file in filter(None, (out, page)):
         ensure_free(file, force)
-    results = measure(Generator.from_pretrained(weights or WEIGHTS), config)
+    found = trained_in(trained, rows) if trained else single(weights or WEIGHTS, rows)
+    results = compare(found, rows, config)
     with written_whole(out) as temporary:
         temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-    if page:
-        with written_whole(page) as temporary:
-            temporary.write_text(results_page(out.parent))
+    for file, text in {page: results_page(out.parent, page), **figures(out.parent)}.items() if page else ():
+        with written_whole(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     click.echo(f"{table(results)}\n\n{bars_table(results['bars'])}")
 
 

@@ -1,15 +1,12 @@
 """Any systems on held-out songs, judged against several engineers' mixes of each song. Chapters 09 and 12."""
 
-import datetime
-import platform
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
@@ -18,16 +15,31 @@ from .cache import Cache, fingerprint
 from .config import Preset
 from .cores import on_all_cores
 from .data import HELD_OUT
+from .errors import UserError
 from .generator import Generator
 from .judge import System, by_generator, by_rule, by_static_rule, judged, truth_key
 from .labels import STYLES
 from .metrics.bootstrap import interval
 from .mix import mix_song
-from .report import FLOOR, SUBJECT, bars, card, results_page, table, tables
+from .page import results_page
+from .report import FLOOR, SUBJECT, bars, card, table, tables
 from .studio import song
-from .tally import Tally, mean
+from .tally import Measures, Tally
+from .trials import Found, provenance
+from .variants import ABLATIONS, MIXERS
 
-__all__ = ["System", "card", "evaluate", "on_held_out", "provenance", "results_page", "rules", "table", "tables"]
+__all__ = [
+    "System",
+    "card",
+    "compare",
+    "evaluate",
+    "on_held_out",
+    "provenance",
+    "results_page",
+    "rules",
+    "table",
+    "tables",
+]
 
 Systems = Mapping[str, System | Generator | Sequence[System | Generator]]
 
@@ -49,31 +61,66 @@ def rules() -> dict[str, System]:
     return systems
 
 
-def evaluate(systems: Generator | Systems, preset: Preset, progress: bool = True, cache: Cache | None = None) -> dict:
+def compare(
+    found: Found, kind: str, preset: Preset, progress: bool = True, cache: Cache | None = None
+) -> dict[str, object]:
+    """Judge trained variants for one of the tables of the book.
+
+    Args:
+        found: what :func:`tfrgan_lite.trials.trained` found of the kind.
+        kind: of `variants.KINDS`; mixers are judged beside all :func:`rules`, ablations against TFR-GAN.
+        preset, progress, cache: as :func:`evaluate` takes them.
+
+    Returns:
+        What :func:`evaluate` does, with ``kind`` and ``training``: name -> how each seed was trained.
+    """
+    systems = {**(rules() if kind == MIXERS else {}), **found.systems}
+    against = SUBJECT if kind == ABLATIONS else None
+    return {"kind": kind, **evaluate(systems, preset, progress, cache, against), "training": found.training}
+
+
+def evaluate(
+    systems: Generator | Systems,
+    preset: Preset,
+    progress: bool = True,
+    cache: Cache | None = None,
+    against: str | None = None,
+) -> dict:
     """Mix the preset's held-out songs by each system, as often as there are engineers, and judge it against them.
 
     Args:
         systems: name -> a :class:`System`, a generator, or several of either, as from several training seeds: each is
             measured and the measures are averaged. A generator alone is judged as TFR-GAN, beside all :func:`rules`.
+            One of z 0 that says the sides itself knows one mix of a song.
         preset: whose held-out songs, and how many engineers (``judges``, at least 2) mix each of them.
         progress: whether to show a bar.
-        cache: what it is kept in that does not change: the engineers' side, and the rules'. The usual one if None.
+        cache: what it is kept in that does not change: the engineers' side, and that of systems with a key. The usual
+            one if None.
+        against: the system from whose measures all others' are told apart.
 
     Returns:
-        A dict for JSON. ``systems``: name -> measure -> [value, low, high], the 95 % interval by bootstrap over songs;
-        a measure that a system has not is left out. `report.MEASURES` says what they are. The floor, another engineer,
-        is half of a song's engineers judged by the other half. Also ``provenance``, number of ``songs``,
-        ``diversity_db``, the log-mel distance of two mixes of one song, ``validity``, ``real_time_factor`` of
-        generators, ``seeds`` (how many were averaged), and ``bars``, what the generator must reach, and whether it did.
+        A dict for JSON. ``systems``: name -> measure -> [value, low, high], the 95 % interval by bootstrap over songs
+        and, where there are several, seeds; a measure that a system has not is left out. `report.MEASURES` says what
+        they are. The floor, another engineer, is half of a song's engineers judged by the other half. Also
+        ``provenance``, number of ``songs``, ``diversity_db``, the log-mel distance of two mixes of one song,
+        ``validity``, ``real_time_factor`` of generators, ``seeds`` (how many were averaged), and ``bars``, what the
+        generator must reach, and whether it did.
+        With ``against``, also ``differences``: each other system's measures less that one's, on the same songs.
+
+    Raises:
+        UserError: if ``against`` is none of the systems.
     """
     if isinstance(systems, Generator):
         systems = {**rules(), SUBJECT: systems}
     systems = {name: list(one) if isinstance(one, Sequence) else [one] for name, one in systems.items()}
-    members = {f"{name} {i}": _as_system(one) for name, many in systems.items() for i, one in enumerate(many)}
+    systems = {name: [_as_system(one) for one in many] for name, many in systems.items()}
+    if against is not None and against not in systems:
+        raise UserError(f"against: {against} is not among the systems; train it and judge it with them")
+    members = {f"{name} {i}": one for name, many in systems.items() for i, one in enumerate(many)}
     truths, made = on_held_out(members, preset, progress, cache)
     tally = Tally(truths)
     measured = {
-        name: mean([tally.measures([one[f"{name} {i}"] for one in made], truths) for i in range(len(many))])
+        name: pooled([tally.measures([one[f"{name} {i}"] for one in made], truths) for i in range(len(many))])
         for name, many in systems.items()
     }
     measured[FLOOR] = tally.floor()
@@ -89,15 +136,46 @@ def evaluate(systems: Generator | Systems, preset: Preset, progress: bool = True
         },
         "validity": {name: _validity([one[f"{name} 0"] for one in made]) for name in systems},
         "real_time_factor": {
-            name: real_time_factor(many[0]) for name, many in systems.items() if isinstance(many[0], Generator)
+            name: real_time_factor(many[0].mix.keywords["generator"])
+            for name, many in systems.items()
+            if getattr(many[0].mix, "func", None) is by_generator
         },
         "seeds": {name: len(many) for name, many in systems.items()},
     }
+    if against is not None:
+        results["differences"] = differences(measured, against)
     return results | {"bars": bars(results, measured)}
 
 
 def _as_system(given: System | Generator) -> System:
-    return given if isinstance(given, System) else System(partial(by_generator, generator=deepcopy(given).cpu()))
+    if isinstance(given, System):
+        return given
+    a = given.architecture
+    return System(partial(by_generator, generator=deepcopy(given).cpu()), bool(a.z) or a.mirror)
+
+
+def pooled(seeds: list[Measures]) -> Measures:
+    """The mean over training seeds of each measure that all have. Each resample of the songs draws seeds, too: what
+    another seed would change belongs to the interval."""
+    shared = [name for name in seeds[0] if all(name in row for row in seeds)]
+    means = {}
+    for name in shared:
+        values = np.stack([row[name] for row in seeds])  # (seeds, 1 + resamples)
+        count, length = values.shape
+        drawn = np.random.default_rng([count, length]).integers(count, size=(count, length))
+        drawn[:, 0] = range(count)
+        means[name] = np.take_along_axis(values, drawn, 0).mean(0)
+    return means
+
+
+def differences(measured: Mapping[str, Measures], against: str) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Each other system's measures less that one's, with intervals: the same songs, and seeds, are drawn for both."""
+    own = measured[against]
+    return {
+        name: {m: interval(values - own[m]) for m, values in row.items() if m in own and m != "between_db"}
+        for name, row in measured.items()
+        if name != against
+    }
 
 
 def on_held_out(
@@ -147,24 +225,3 @@ def real_time_factor(generator: Generator, seconds: float = 10.0) -> float:
     finally:
         torch.set_num_threads(threads)
     return min(taken) / seconds
-
-
-def provenance(preset: Preset) -> dict:
-    """Where a number comes from: preset, seed, device, library, commit and date."""
-    return {
-        "preset": asdict(preset),
-        "seed": preset.seed,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU",
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "commit": _commit(),
-        "date": datetime.date.today().isoformat(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"  # installed without its history

@@ -1,20 +1,15 @@
-"""Results as Markdown: tables of `evaluate`'s measures, what a generator has to reach, cards, and the book's page."""
-
-import json
-from pathlib import Path
+"""Results as Markdown: tables of `evaluate`'s measures, what a generator has to reach, and cards."""
 
 import numpy as np
 
-from .errors import UserError
 from .metrics.bootstrap import interval
+from .variants import COIN, JITTER, RIVALS, SUBJECT
 
-SUBJECT, FLOOR = "TFR-GAN", "another engineer"
+FLOOR = "another engineer"
 RULES = (
     *("raw sum", "equal loudness", "Dugan", "answer set", "knowledge rules", "learned rule"),
     "learned rule with coin",
 )
-COIN, JITTER = "regression with coin", "regression with coin and jitter"
-RIVALS = ("console network", "wave U-Net")
 # Measure -> heading, digits, and what it is. All but the last six are better the smaller they are.
 MEASURES = {
     "matched_db": ("loudness matched, dB", 2, "log-mel distance to the engineers' mixes, swapping sides where nearer"),
@@ -55,7 +50,7 @@ def table(results: dict, measures: tuple[str, ...] = MAIN) -> str:
     shown = [name for name in measures if any(name in row for row in rows.values())]
     lines = [f"| system | {' | '.join(MEASURES[name][0] for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
     for system, row in rows.items():
-        cells = [_cell(row[name], MEASURES[name][1]) if name in row else "–" for name in shown]
+        cells = [cell(row[name], MEASURES[name][1]) if name in row else "–" for name in shown]
         lines.append(f"| {system} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -124,66 +119,56 @@ def bars_table(found: list[dict]) -> str:
         least, most = bar["bar"]
         asked = f"{least:g} to {most:g}" if None not in (least, most) else f"at {'most' if least is None else 'least'} "
         asked += "" if None not in (least, most) else f"{most if least is None else least:g}"
-        value = _cell((bar["value"], bar["low"], bar["high"]), 3 if (most or 1) < 0.1 else 2)
+        value = cell((bar["value"], bar["low"], bar["high"]), 3 if (most or 1) < 0.1 else 2)
         lines.append(f"| {bar['name']} | {value} | {asked} | {'yes' if bar['met'] else '**no**'} |")
     return "\n".join(lines)
 
 
 def card(results: dict) -> str:
-    """A page of Markdown for weights: recipe, seed, commit, device and measurements, from `evaluate`'s results."""
-    where = results["provenance"]
+    """A page of Markdown for weights: recipe, seed, commit and device of the ``training``, if there is one, else of the
+    ``provenance``; and the measurements, if there are any, from `evaluate`'s results."""
+    where = results.get("training") or results["provenance"]
     recipe = dict(where["preset"])
     shape = recipe.pop("architecture")
-    takes, engineers = (results["diversity_db"][name][0] for name in (SUBJECT, FLOOR))
     return f"""# The generator's card
 
-Trained by `python -m tfrgan_lite train --preset {recipe["name"]} --seed {where["seed"]}` at commit `{where["commit"]}`
-on {where["date"]}: {where["device"]}, {where["threads"]} threads, torch {where["torch"]}.
+Trained by `{_command(where)}` at commit `{where["commit"]}`
+on {where["date"]}: {where["device"]}, {where["threads"]} threads, torch {where["torch"]}{_took(where)}.
 It learned from songs and mixes of the package's own studio. The weights are under the MIT licence.
 
-Measured on {results["songs"]} held-out songs with {recipe["judges"]} engineers each: log-mel distance to the engineers'
-mixes, mean and 95 % interval over songs. `another engineer` is the floor.
-
-{table(results)}
-
-Two takes of a song are {takes:.3f} dB apart, two engineers' mixes {engineers:.3f} dB.
+{_measured(results)}
 
 - architecture: {", ".join(f"{key} {value}" for key, value in shape.items())}
 - recipe: {", ".join(f"{key} {value}" for key, value in recipe.items())}
 """
 
 
-def results_page(folder: str | Path) -> str:
-    """The book's page of results: a section of Markdown for every JSON file of `evaluate` in a folder, by file name.
-
-    Raises UserError if there is no such file, or one holds something else.
-    """
-    files = sorted(Path(folder).glob("*.json"))
-    if not files:
-        raise UserError(f"{folder}: holds no results; write one with python -m tfrgan_lite evaluate --out FILE.json")
-    sections = [_section(file) for file in files]
-    return (
-        "# Results\n\nWritten from the JSON files beside it by `python -m tfrgan_lite evaluate`.\n\n"
-        + "\n\n".join(sections)
-        + "\n"
-    )
+def _command(training: dict) -> str:
+    """What trains the same again."""
+    named = f'--variant "{training["variant"]}" --steps {training["steps"]} ' if "variant" in training else ""
+    return f"python -m tfrgan_lite train --preset {training['preset']['name']} {named}--seed {training['seed']}"
 
 
-def _section(file: Path) -> str:
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-        where, seeds = results["provenance"], max(results["seeds"].values(), default=1)
-        told = (
-            f"{results['songs']} held-out songs with {where['preset']['judges']} engineers each; preset"
-            f" `{where['preset']['name']}`, seed {where['seed']}{f', means of {seeds} seeds' if seeds > 1 else ''};"
-            f" {where['device']}, torch {where['torch']}, commit `{where['commit']}`, {where['date']}."
-        )
-        met = f"{bars_table(results['bars'])}\n\n" if results["bars"] else ""
-        return f"## {file.stem.replace('_', ' ').capitalize()}\n\n{told}\n\n{met}{tables(results)}"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file}: holds no results of evaluate; remove it, or write it anew") from error
+def _took(training: dict) -> str:
+    seconds = training.get("seconds")
+    return f"; {training['steps']} steps in {seconds / 60:.1f} minutes" if seconds else ""
 
 
-def _cell(values: tuple[float, float, float], digits: int) -> str:
+def _measured(results: dict) -> str:
+    if "systems" not in results:
+        return "Not measured yet: `python -m tfrgan_lite evaluate` does it."
+    takes, engineers = (results["diversity_db"][name][0] for name in (SUBJECT, FLOOR))
+    judges = results["provenance"]["preset"]["judges"]
+    return f"""\
+Measured on {results["songs"]} held-out songs with {judges} engineers each: log-mel distance to the engineers'
+mixes, mean and 95 % interval over songs. `another engineer` is the floor.
+
+{table(results)}
+
+Two takes of a song are {takes:.3f} dB apart, two engineers' mixes {engineers:.3f} dB."""
+
+
+def cell(values: tuple[float, float, float], digits: int) -> str:
+    """A value and its interval, for a table."""
     mean, low, high = (f"{value:.{digits}f}" for value in values)
     return f"{mean} ({low} to {high})"

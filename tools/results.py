@@ -1,6 +1,7 @@
 """Write what was measured where it is shown: `python tools/results.py`, after `python -m tfrgan_lite evaluate`.
 
-From the JSON files in book/results come the page book/results.md, its line in _toc.yml, and the table in README.md.
+From the JSON files in book/results come the page book/results.md with its figures, its line in _toc.yml, and the table
+in README.md.
 """
 
 import json
@@ -9,11 +10,13 @@ import sys
 from pathlib import Path
 
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.report import COIN, FLOOR, RIVALS, SUBJECT, results_page, table
+from tfrgan_lite.page import figures, results_page
+from tfrgan_lite.report import FLOOR, table
+from tfrgan_lite.variants import COIN, JITTER, PAPER, RIVALS, SUBJECT
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: tools/results.py writes this -->", "<!-- end of results -->"
-SYSTEMS = ("equal loudness", "knowledge rules", "learned rule with coin", COIN, *RIVALS, SUBJECT, FLOOR)
+SYSTEMS = ("equal loudness", "knowledge rules", "learned rule with coin", COIN, JITTER, *RIVALS, PAPER, SUBJECT, FLOOR)
 MEASURES = ("matched_db", "energy", "diversity", "gain_db", "width_sd")
 NOTHING = "Not measured yet: `python -m tfrgan_lite evaluate` does it."
 
@@ -72,6 +75,7 @@ def written(root: Path) -> dict[Path, str]:
     page = results_page(book / "results")
     return {
         book / "results.md": page,
+        **figures(book / "results"),
         readme: with_summary(readme.read_text(encoding="utf-8"), summary(compared_most(book / "results"))),
         toc: with_page(toc.read_text(encoding="utf-8")),
     }
