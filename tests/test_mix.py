@@ -14,9 +14,10 @@ from tfrgan_lite.errors import UserError
 from tfrgan_lite.generator import Decision, Generator, render
 from tfrgan_lite.heads import FineHead
 from tfrgan_lite.mel import FLOOR, hz_to_mel, mel_to_bins
-from tfrgan_lite.mix import Mixer, Room, mix_song, overlap_add
+from tfrgan_lite.mix import Mixer, mix_song
 from tfrgan_lite.mixdown import mix_folder
 from tfrgan_lite.prepare import TRACK_LUFS, front, hear, listen, spectrum_to_log_mel, through_room
+from tfrgan_lite.rendering import Room, overlap_add
 from tfrgan_lite.studio import song
 from tfrgan_lite.studio.console import impulse_response, limit, pan, reverb
 from tfrgan_lite.studio.ears import by_width, level

@@ -17,8 +17,10 @@ ORDER = (
         "data",
         "batches",
         "checkpoint",
+        "objective",
         "train",
         "listening",
+        "rendering",
         "mix",
     ),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.

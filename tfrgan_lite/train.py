@@ -4,43 +4,34 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool1d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from . import checkpoint
-from .audio import Stft
-from .batches import MARGIN, Batch, LessonSet, Share, made_ahead
-from .beta_vae import SharedNoise, Stillness, active_units, normal_like
+from .batches import Batch, LessonSet, made_ahead
+from .beta_vae import active_units
 from .cache import Cache
 from .checkpoint import CHECKPOINT
 from .config import Preset
-from .data import stereo_log_mel
 from .discriminator import build_discriminator
 from .errors import UserError
 from .files import make_folder
-from .generator import Decision, Generator, render
-from .heads import long_term
-from .losses import ADVERSARIAL, energy_score, gradient_penalty, kl_per_token, log_mel_l1
-from .mel import FLOOR, mel_to_bins
+from .generator import Generator
+from .losses import ADVERSARIAL, gradient_penalty, kl_per_token
 from .memory import keep_freed_memory
-from .posterior import Posterior, Prior
-from .prepare import spectrum_to_log_mel
-from .sides import negative_log_likelihood, sides_of
+from .objective import Objective
 
-BROAD = 8  # bands of a whole mix
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 
 
-class Trainer:
-    """G, D, their optimisers and the loss, for one preset.
+class Trainer(Objective):
+    """G, D, their optimisers and the loss, for one preset: its steps.
 
     Everything random in step k is drawn from a source seeded with the preset's seed and k, so a run that is stopped and
     resumed takes the same steps as one that was not, bit for bit on a CPU. Of several processes each works on its share
@@ -62,16 +53,10 @@ class Trainer:
     """
 
     def __init__(self, preset: Preset, lessons: LessonSet, accelerator: Accelerator | None = None):
-        self.preset, self.lessons = preset, lessons
-        a, p = preset.architecture, preset
-        self.accelerator = accelerator or Accelerator()
-        self.device = self.accelerator.device
-        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
-        self.share.songs(preset)  # refuses what cannot be shared out
+        self.lessons, a, p = lessons, preset.architecture, preset
         with torch.random.fork_rng():
             torch.manual_seed(preset.seed)
-            self.learner = Generator(a).to(self.device)
-            self.posterior = (Posterior(a.mels, a.z) if p.posterior and a.z else Prior(a.z)).to(self.device)
+            super().__init__(preset, lessons.SAMPLE_RATE, accelerator or Accelerator())
             self.discriminator = build_discriminator(p.discriminator, p.loss_frames, a.mels).to(self.device)
         self.learner.style_lufs.copy_(lessons.style_lufs())
         self.average = AveragedModel(self.learner, multi_avg_fn=get_ema_multi_avg_fn(p.ema)) if p.ema else None
@@ -92,9 +77,7 @@ class Trainer:
         # in G's loss are more than a wrapper around a module foresees.
         self.steppers = {name: self.accelerator.prepare(one) for name, one in self.optimisers.items()}
         self.d_loss, self.g_loss = ADVERSARIAL[p.adversarial]
-        self.stft = Stft(lessons.SAMPLE_RATE, padded=False).to(self.device)
-        self.to_bins = mel_to_bins(lessons.SAMPLE_RATE, self.stft.n_fft, a.mels).to(self.device)
-        self.step, self.history, self.took = 0, [], (0, 0.0)
+        self.history, self.took = [], (0, 0.0)
         self.saved: Path | None = None  # the last good checkpoint
 
     @property
@@ -169,76 +152,6 @@ class Trainer:
         values = self.accelerator.reduce(torch.stack([value.detach().float() for value in terms.values()]), "mean")
         return dict(zip(terms, values.tolist(), strict=True))
 
-    def parts(self, batch: Batch) -> list[tuple[Batch, SharedNoise]]:
-        """The songs of a batch that are mixed as they were mixed, which have frames to compare, and those that are
-        mixed by chance; each with its noise. Without an energy score all are mixed as they were.
-        """
-        p, compared = self.preset, len(batch.dry)
-        parts = [(batch, self.share.songs(p), p.batch)]
-        if p.energy_weight:
-            count = p.batch - p.rendered
-            parts = [
-                (batch.heard(slice(compared)), self.share.of(p.rendered), p.rendered),
-                (batch.heard(slice(compared, None)), self.share.of(count), count),
-            ]
-        seed, alone = (p.seed * 1_000_003 + self.step) * len(parts), self.share.count == 1
-        return [
-            (part, SharedNoise(seed + i, self.device, None if alone else torch.tensor([*songs]), total))
-            for i, (part, songs, total) in enumerate(parts)
-        ]
-
-    def decide(self, batch: Batch, noise: SharedNoise) -> tuple[Decision, Tensor]:
-        """G's decision for a batch, z being the posterior's and the sides the engineers', and the KL of z in nats, mean
-        over songs.
-        """
-        sides = self.sides(batch)
-        z, kl = self.posterior(batch.dry_power, batch.wet_power, batch.roles, batch.style, batch.present, noise)
-        heard = (batch.envelope, batch.meters, batch.roles, batch.style)
-        with self.accelerator.autocast():
-            decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
-        return decision, kl.sum(-1).mean()
-
-    def energy(self, batch: Batch, noise: SharedNoise) -> Tensor:
-        """Energy score of what two draws of z make of each song by the console, as in use: of the mean spectra of its
-        tracks, and of all together in broad bands.
-        """
-        z = batch.dry_power.new_zeros(len(batch.style), self.preset.architecture.z)
-        made, still = [], Stillness()
-        with self.accelerator.autocast():
-            heard = self.learner.hear(batch.envelope, batch.meters, batch.roles, batch.present, still)
-            for _ in range(2):
-                drawn = normal_like(z, noise)
-                h, _ = self.learner.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
-                console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(self.sides(batch))
-                made.append(long_term(console, batch.dry_power))
-        each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
-        whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))
-        return energy_score(*each, batch.present) + energy_score(*whole)
-
-    def sides(self, batch: Batch) -> Tensor:
-        """The sides (B, N) that the engineers chose; 0 for a generator that is to choose them itself."""
-        return sides_of(batch.dry_power, batch.wet_power, batch.present) * self.preset.architecture.mirror
-
-    def compare(self, decision: Decision, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Log-mel (C, 4, loss frames, F) of the mixes' left, right, mid and side, and the terms of the reconstruction
-        loss: of mixes and wet stems frame by frame, and of the console's long-term spectra.
-        """
-        mels, rate = self.preset.architecture.mels, self.lessons.SAMPLE_RATE
-        dry, reverb = (self.stft(audio)[..., MARGIN:-MARGIN, :] for audio in (batch.dry, batch.reverb))
-        # No two rooms agree frame by frame: judged by frames, the best room is none. So the send is learned from mean
-        # powers alone.
-        console = replace(decision.console, send=decision.console.send.detach())
-        wet = render(replace(decision, console=console), dry, reverb, self.to_bins)
-        mix, stems = stereo_log_mel(wet.sum(1), rate, mels), spectrum_to_log_mel(wet, rate, mels)
-        views = 4 if self.preset.mid_side else 2
-        expected = long_term(decision.console, batch.dry_power)
-        return mix, {
-            "mix": log_mel_l1(mix[:, :views], batch.mix_log_mel[:, :views]),
-            "stems": log_mel_l1(stems, batch.stems_log_mel, batch.present[: len(stems)]),
-            "sides": negative_log_likelihood(decision.console.coupling, self.sides(batch)).mean(),
-            "long_term": log_mel_l1(torch.log(expected + FLOOR), torch.log(batch.wet_power + FLOOR), batch.present),
-        }
-
     def _discriminator_step(self, real: Tensor, fake: Tensor, style: Tensor) -> dict[str, Tensor]:
         real = real.requires_grad_()
         real_logits, fake_logits = self.discriminator(real, style), self.discriminator(fake, style)
@@ -305,11 +218,6 @@ class Trainer:
         """Continue from a checkpoint that was read. Raises UserError if it is of another version."""
         stored.restore(self.modules, self.optimisers)
         self.history, self.step, self.saved = stored.history, len(stored.history), stored.path
-
-
-def in_broad_bands(power: Tensor, present: Tensor) -> Tensor:
-    """Mean mel powers (B, N, 4, F) of tracks -> of all together, the mean in each broad band (B, 4, 8)."""
-    return adaptive_avg_pool1d((power * present[..., None, None]).sum(1), BROAD)
 
 
 def train(

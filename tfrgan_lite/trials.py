@@ -32,7 +32,16 @@ SPREADS = (0.0, 0.25, 0.5, 0.75, 1.25)  # of z, on the curve, times the usual on
 TIMED_STEPS = 6
 # What a mix depends on, beside the weights and what the studio and the measures depend on.
 MIXED_BY = (
-    *("attention.py", "beta_vae.py", "generator.py", "heads.py", "listening.py", "mix.py", "positional.py"),
+    *(
+        "attention.py",
+        "beta_vae.py",
+        "generator.py",
+        "heads.py",
+        "listening.py",
+        "mix.py",
+        "positional.py",
+        "rendering.py",
+    ),
     *("recurrent.py", "rivals.py", "serialize.py", "sides.py", "transformer.py", "baselines"),
 )
 Model = Generator | rivals.Network
