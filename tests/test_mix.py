@@ -32,7 +32,8 @@ OVERLAPPING = replace(SMALL, stride=16)  # windows of four tokens, the last of w
 def generator():
     torch.manual_seed(0)
     generator = Generator(OVERLAPPING).eval()
-    for parameter in (*generator.fine.out.parameters(), *generator.coarse.out.parameters()):
+    heads = (generator.fine.out, generator.coarse.out, generator.coarse.answer)
+    for parameter in (parameter for head in heads for parameter in head.parameters()):
         torch.nn.init.normal_(parameter, std=0.1)
     generator.style_lufs.copy_(torch.tensor([-15.0, -14.0, -14.5, -16.0, -17.0]))
     return generator
@@ -207,6 +208,14 @@ def test_a_track_that_plays_for_a_while_is_set_by_that_while(generator):
     torch.testing.assert_close(take.console.gain, other.console.gain, atol=1e-3, rtol=0)
 
 
+def equalised(audio, bands):
+    """Audio through a curve that runs straight between points, over mel."""
+    mel = hz_to_mel(torch.tensor([band["hz"] for band in bands])).numpy()
+    bins = hz_to_mel(torch.fft.rfftfreq(audio.shape[-1], 1 / RATE)).numpy()
+    curve = 10 ** (np.interp(bins, mel, [band["db"] for band in bands]) / 20)
+    return torch.fft.irfft(torch.fft.rfft(audio) * torch.from_numpy(curve).float())
+
+
 def test_the_console_in_words_makes_the_coarse_mix(generator, tmp_path):
     """Fine head off: a console that knows nothing of the generator, set as the file says, gives nearly its mix."""
     coarse = deepcopy(generator)
@@ -221,11 +230,9 @@ def test_the_console_in_words_makes_the_coarse_mix(generator, tmp_path):
         impulse = impulse_response(RATE, **settings["room"])
         for track in settings["tracks"]:
             dry, _ = read_audio(tmp_path / "stems" / f"{track['name']}.wav")
-            mel = hz_to_mel(torch.tensor([band["hz"] for band in track["bands"]])).numpy()
-            bins = hz_to_mel(torch.fft.rfftfreq(2 * RATE, 1 / RATE)).numpy()
-            curve = np.interp(bins, mel, [band["db"] for band in track["bands"]]) + track["gain_db"]
-            strip = torch.fft.irfft(torch.fft.rfft(dry) * torch.from_numpy(10 ** (curve / 20)).float())
+            strip = equalised(dry, track["bands"]) * 10 ** (track["gain_db"] / 20)
             room = reverb(strip, RATE, impulse.flip(0) if settings["mirrored"] else impulse)
+            room = equalised(room, settings["room_bands"])
             replayed += pan(strip, RATE, track["pan"]) + 10 ** (track["send_db"] / 20) * room
         limited = limit(replayed, RATE, settings["master"]["ceiling_db"])
         distance = spectrum_to_log_mel(front(RATE).stft(mix), RATE) - spectrum_to_log_mel(

@@ -18,7 +18,7 @@ from .audio import ensure_writable
 from .errors import UserError
 from .files import ensure_free, make_folder, scratch_beside, written_whole
 from .generator import Generator
-from .heads import NEPER_DB
+from .heads import ANSWER_BANDS, NEPER_DB
 from .labels import style_index
 from .mel import hz_to_mel, mel_points, mel_to_hz
 from .mix import Mixer, Take
@@ -169,12 +169,13 @@ def settings_of(mixer: Mixer, take: Take, style: str, gain_db: float, lufs: floa
 
     Of each track ``gain_db`` from the given stem to the mix before the limiter, ``pan`` (-1 left to 1 right),
     ``send_db`` to the room after fader and bands, and ``bands``, points of the equaliser's curve, which runs straight
-    between them over mel. If ``mirrored``, left and right of the room are exchanged.
+    between them over mel. ``room_bands`` is the same of what the room answers to all of them. If ``mirrored``, left
+    and right of the room are exchanged.
     """
     console, sign = take.console, -1 if take.mirrored else 1
     gains = mixer.trim_db + NEPER_DB * console.gain[0] + gain_db
     sends = (NEPER_DB * console.send[0].log()).clamp_min(-120.0)  # a generator may have no send
-    hz, db = broad_bands(console.bands[0], mixer.shape.bands)
+    bands = points_of(console.bands[0], mixer.shape.bands)
     tracks = [
         {
             "name": name,
@@ -182,7 +183,7 @@ def settings_of(mixer: Mixer, take: Take, style: str, gain_db: float, lufs: floa
             "gain_db": round(float(gains[k]), 3),
             "pan": round(sign * float(console.pan[0, k]), 4),
             "send_db": round(float(sends[k]), 3),
-            "bands": [{"hz": round(f, 1), "db": round(g, 3)} for f, g in zip(hz.tolist(), db[k].tolist(), strict=True)],
+            "bands": bands[k],
         }
         for k, (name, role) in enumerate(zip(mixer.tracks.names, mixer.tracks.roles, strict=True))
     ]
@@ -194,8 +195,17 @@ def settings_of(mixer: Mixer, take: Take, style: str, gain_db: float, lufs: floa
         "loudness_lufs": round(lufs, 2),
         "master": {"gain_db": round(gain_db, 3), "ceiling_db": CEILING_DB, "window_ms": WINDOW_MS},
         "room": ROOM,
+        "room_bands": points_of(console.answer, ANSWER_BANDS)[0],
         "tracks": tracks,
     }
+
+
+def points_of(curves: Tensor, bands: int) -> list[list[dict[str, float]]]:
+    """Each curve over mel bands (N, F), in nats, as the points that it runs between: hz, db."""
+    hz, db = broad_bands(curves, bands)
+    return [
+        [{"hz": round(f, 1), "db": round(g, 3)} for f, g in zip(hz.tolist(), row, strict=True)] for row in db.tolist()
+    ]
 
 
 def broad_bands(curves: Tensor, bands: int) -> tuple[Tensor, Tensor]:
