@@ -1,6 +1,7 @@
 """G: shapes, permutation, silence, windows, latitude of its heads, and its weights on disk."""
 
 import json
+from copy import deepcopy
 from dataclasses import asdict, replace
 
 import pytest
@@ -271,3 +272,14 @@ def test_presets_fit_together(name):
     assert config.loss_frames <= a.frames <= 100 * config.seconds
     assert 0 < config.rendered <= config.batch and 0 < config.songs_with_audio
     assert config.judges >= 2  # else there is no floor
+
+
+def test_the_rooms_colour_says_nothing_of_its_level(generator):
+    """The level is the sends' to say; a curve that is flat is nothing."""
+    given, flat = inputs(), deepcopy(generator)
+    torch.nn.init.constant_(flat.coarse.answer[-1].bias, 3.0)
+    torch.nn.init.zeros_(flat.coarse.answer[-1].weight)
+    assert flat(**given).console.answer.abs().max() < 1e-6
+    torch.nn.init.normal_(flat.coarse.answer[-1].weight)
+    answer = flat(**given).console.answer
+    assert answer.shape == (2, 80) and answer.std() > 0.1 and answer.mean(1).abs().max() < 1

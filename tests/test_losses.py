@@ -10,6 +10,7 @@ from tfrgan_lite.losses import (
     ADVERSARIAL,
     discriminator_hinge_loss,
     discriminator_log_loss,
+    energy_score,
     generator_hinge_loss,
     generator_minimax_loss,
     generator_non_saturating_loss,
@@ -101,3 +102,26 @@ def test_kl_per_token_ignores_absent_tracks():
     first[:, 1] = second[:, 1] = 99.0
     present = torch.tensor([[True, False]])
     assert kl_per_token([first, second], present).item() == pytest.approx((4 * 1 + 4 * 3) / 2)
+
+
+def test_the_energy_score_is_least_for_a_model_that_draws_as_the_data_do():
+    """Of a unit Gaussian's draws; expected: sqrt(1 + s²) - s in units of E|N(0, 1)|, by the sum of Gaussians."""
+    source = torch.Generator().manual_seed(0)
+    y, first, second = (torch.randn(200_000, 1, 1, generator=source) for _ in range(3))
+    scores = {s: float(energy_score(s * first, s * second, y)) for s in (0.0, 0.7, 1.0, 1.4, 3.0)}
+    for s, score in scores.items():
+        assert score == pytest.approx(math.sqrt(2 / math.pi) * (math.sqrt(1 + s * s) - s / math.sqrt(2)), abs=0.01)
+    assert min(scores, key=scores.get) == 1.0
+    assert float(energy_score(first + 2, second + 2, y)) > scores[0.0]  # wide enough, but beside it
+
+
+def test_the_energy_score_leaves_out_absent_tracks_and_has_a_slope_where_draws_agree():
+    source = torch.Generator().manual_seed(0)
+    first, second, target = (torch.randn(2, 3, 4, 5, generator=source) for _ in range(3))
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    score = energy_score(first, second, target, mask)
+    first[0, 2], target[0, 2] = 99, -99
+    torch.testing.assert_close(energy_score(first, second, target, mask), score)
+    same = torch.zeros(1, 1, 4, requires_grad=True)
+    energy_score(same, same, torch.ones(1, 1, 4)).backward()
+    assert torch.isfinite(same.grad).all() and same.grad.abs().sum() > 0

@@ -16,6 +16,7 @@ import torch
 from small import TINY
 
 from tfrgan_lite.batches import MARGIN, LessonSet, Share
+from tfrgan_lite.beta_vae import SharedNoise
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.checkpoint import CHECKPOINT, PREVIOUS
 from tfrgan_lite.errors import UserError
@@ -359,3 +360,24 @@ def test_the_benchmark_tells_where_a_step_goes(lesson_set, root):
     assert set(taken) == {"data", "encoder", "decoder", "discriminator", "loss", "rest"}
     assert sum(taken.values()) == pytest.approx(whole)
     assert all(taken[part] > 0 for part in taken.keys() - {"rest"})
+
+
+def test_what_is_drawn_is_judged_as_it_will_be_used(lesson_set):
+    """No posterior and no noise in the modules: the score of the drawn songs is a function of z alone; the generator
+    feels it, and nobody else."""
+    trainer = Trainer(TINY, lesson_set)
+    trainer.learner.train()
+    (compared, _), (drawn, noise) = trainer.parts(trainer.batch(0))
+    assert (len(compared.style), len(drawn.style)) == (TINY.rendered, TINY.batch - TINY.rendered)
+    scores = [trainer.energy(drawn, SharedNoise(seed)) for seed in (1, 1, 2)]
+    assert scores[0] == scores[1] != scores[2]
+    trainer.energy(drawn, noise).backward()
+    assert all(parameter.grad is None for parameter in trainer.posterior.parameters())
+    assert trainer.learner.coarse.answer[-1].bias.grad.abs().sum() > 0
+
+
+def test_without_an_energy_score_all_songs_are_mixed_as_they_were(lesson_set):
+    trainer = Trainer(replace(TINY, energy_weight=0.0), lesson_set)
+    ((batch, _),) = trainer.parts(trainer.batch(0))
+    assert len(batch.style) == TINY.batch
+    assert "energy" not in trainer.train_step()
