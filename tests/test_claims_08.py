@@ -12,10 +12,11 @@ from tfrgan_lite.audio import MAX_TRACKS, loudness
 from tfrgan_lite.beta_vae import active_units, kl_to_standard_normal
 from tfrgan_lite.config import Architecture
 from tfrgan_lite.generator import Decision, Generator, render
-from tfrgan_lite.heads import BAND_RANGE, GAIN_RANGE, NEPER_DB, Console, k_weights, long_term
+from tfrgan_lite.heads import BAND_RANGE, GAIN_RANGE, NEPER_DB, Console, FineHead, k_weights, long_term
+from tfrgan_lite.losses import energy_score
 from tfrgan_lite.mel import mel_points, mel_to_bins
 from tfrgan_lite.mix import mix_song
-from tfrgan_lite.prepare import MASTER_LUFS, POOL, TRACK_LUFS, hear, room_power
+from tfrgan_lite.prepare import MASTER_LUFS, POOL, REFERENCE_RATE, TRACK_LUFS, front, hear, room_power
 from tfrgan_lite.sides import Coupling, draw_sides, exponents, negative_log_likelihood, overlaps
 from tfrgan_lite.studio import engineer, song
 from tfrgan_lite.studio.console import pan_gains
@@ -56,6 +57,53 @@ def test_eq_08_elbo():
 
     assert bound(float(y) / 2, 0.5) == pytest.approx(nll, abs=1e-5)
     assert all(bound(mu, var) > nll + 1e-3 for mu, var in ((0.0, 1.0), (1.3, 0.5), (0.65, 0.1), (0.65, 1.0)))
+
+
+def expected_score(machine, engineers):
+    """The mean energy score over every pair of takes and every engineer, single numbers."""
+    triples = torch.cartesian_prod(machine, machine, engineers)[:, :, None, None]
+    return float(energy_score(*triples.unbind(1)))
+
+
+def test_eq_08_energy():
+    """The table of the chapter, and by closed form: a bell is best met by the same bell, which is proper scoring."""
+    coin = torch.tensor([-0.8, 0.8])
+    machines = {"same coin": coin, "centre": 0 * coin, "right": coin.abs(), "wide": 2 * coin}
+    by_hand = {"same coin": 0.4, "centre": 0.8, "right": 0.8, "wide": 0.8}
+    for name, machine in machines.items():
+        assert expected_score(machine, coin) == pytest.approx(by_hand[name], abs=1e-3)
+    draw, count = drawing(), 200_000
+    first, second, y = draw(count, 1, 1), draw(count, 1, 1), draw(count, 1, 1)
+    scores = {}
+    for middle, width in ((0, 1), (0, 0), (0, 0.5), (0, 2), (0.7, 1)):
+        scores[middle, width] = float(energy_score(middle + width * first, middle + width * second, y))
+        if middle == 0:  # |N(0, v)| is sqrt(2 v / pi) on average
+            formula = math.sqrt(2 * (1 + width**2) / math.pi) - 0.5 * math.sqrt(2 * 2 * width**2 / math.pi)
+            assert scores[middle, width] == pytest.approx(formula, abs=0.01)
+    best = scores.pop((0, 1))
+    assert all(other > best + 0.03 for other in scores.values())
+
+
+def test_the_energy_score_is_half_of_the_energy_distance_and_half_of_the_engineers_spread():
+    machine, engineers = torch.tensor([0.3, -0.2, 1.0]), torch.tensor([-0.8, 0.5, 0.6])
+    across, own, theirs = (
+        (a[:, None] - b).abs().mean() for a, b in ((machine, engineers), (machine, machine), (engineers, engineers))
+    )
+    distance = 2 * across - own - theirs  # eq-09-energy
+    assert expected_score(machine, engineers) == pytest.approx(float((distance + theirs) / 2), abs=1e-3)
+
+
+def test_the_energy_score_leaves_out_absent_tracks_and_has_a_slope_at_one_point():
+    draw = drawing()
+    first, second, y = (draw(2, 3, 4, 5) for _ in range(3))
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    masked = energy_score(first, second, y, mask)
+    for one in (first, second, y):
+        one[~mask] = 99.0
+    torch.testing.assert_close(energy_score(first, second, y, mask), masked)
+    same = torch.zeros(1, 1, 4, requires_grad=True)
+    energy_score(same, same.detach(), torch.zeros(1, 1, 4)).backward()
+    assert torch.isfinite(same.grad).all()
 
 
 BY_HAND = torch.tensor([[0.0, -1.0, -0.5], [-1.0, 0.0, 0.0], [-0.5, 0.0, 0.0]])
@@ -218,8 +266,10 @@ def test_eq_08_mix():
 
 def test_levels_ranges_and_strips_of_the_prose():
     """-23 LUFS a track, -20 for the sum; the fader at most 30 dB; envelopes of 8 frames; at most 16 tracks; a unit is
-    active above a hundredth of a nat.
+    active above a hundredth of a nat; the fine head looks 140 ms to each side.
     """
+    hop_ms = 1000 * front(REFERENCE_RATE, 80).stft.hop_length / REFERENCE_RATE
+    assert FineHead.MARGIN * hop_ms == pytest.approx(140)
     assert MAX_TRACKS == 16
     assert (active_units(torch.full((5, 3), 0.011)), active_units(torch.full((5, 3), 0.009))) == (3, 0)
     assert (TRACK_LUFS, MASTER_LUFS, POOL) == (-23.0, -20.0, 8)
