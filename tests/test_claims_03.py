@@ -220,5 +220,6 @@ def test_a_hop_longer_than_the_window_is_refused_by_the_package():
         stft.inverse(stft(noise(44100)), 44100)
 
 
-def test_the_mixer_uses_strides_of_64_frames_in_every_preset():
-    assert {preset.architecture.stride for preset in PRESETS.values()} == {64}
+def test_the_mixer_uses_strides_of_128_frames_and_of_64_in_the_preset_gpu():
+    strides = {name: preset.architecture.stride for name, preset in PRESETS.items()}
+    assert strides == {"ci": 128, "cpu": 128, "gpu": 64}
