@@ -49,6 +49,7 @@ def test_eq_12_generator(lesson_set):
         "sides": ("sides_weight", 0.2),
         "latent_kl": ("latent_weight", 0.4),
         "kl": ("beta", 0.02),
+        "energy": ("energy_weight", 0.6),
     }
     config = replace(CONFIG, adversarial_from=0.0, **dict(weights.values()))
     trainer = Trainer(config, lesson_set)
@@ -95,3 +96,19 @@ def test_only_some_songs_of_a_batch_need_sound(lesson_set):
     assert len(batch.wet_power) == len(batch.dry_power) == CONFIG.batch == 3
     assert len(batch.dry) == len(batch.mix_log_mel) == len(batch.stems_log_mel) == CONFIG.rendered == 2
     assert batch.mix_log_mel.shape[2] == CONFIG.loss_frames
+
+
+def test_a_batch_is_rendered_and_drawn(lesson_set):
+    """The songs that are not rendered are judged by the energy score alone; without one, all are mixed as they were."""
+    trainer = Trainer(CONFIG, lesson_set)
+    batch = trainer.batch(0)
+    (rendered, _), (drawn, _) = trainer.parts(batch)
+    assert (len(rendered.style), len(drawn.style)) == (CONFIG.rendered, CONFIG.batch - CONFIG.rendered) == (2, 1)
+    ((whole, _),) = Trainer(replace(CONFIG, energy_weight=0.0), lesson_set).parts(batch)
+    assert len(whole.style) == 3
+    louder = batch.wet_power.clone()
+    louder[-1] *= 4
+    first = trainer.train_step(batch)
+    second = Trainer(CONFIG, lesson_set).train_step(replace(batch, wet_power=louder))
+    changed = {name for name, value in first.items() if second[name] != pytest.approx(value, rel=1e-4)}
+    assert changed - {"gradient"} == {"energy"}
