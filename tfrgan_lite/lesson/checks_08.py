@@ -42,7 +42,7 @@ def check_08_sides(alone: float | None, crowd: float | None) -> Verdict:
 
 @check
 def check_08_wet(wet: Callable[[Tensor, Tensor, float, float, float], Tensor]) -> Verdict:
-    """Exercise 2: ``wet(S, R, gain_db, pan, send_db)`` of one track, spectra (2, T, K), without bands, colour and fine head."""
+    """Exercise 2: ``wet(S, R, gain_db, pan, send_db)`` of one track, spectra (2, T, K): no bands, colour, fine head."""
     source = torch.Generator().manual_seed(0)
     S, R = (torch.randn(2, 3, 5, dtype=torch.complex64, generator=source) for _ in range(2))
 
