@@ -30,7 +30,7 @@ from .studio.master import Meter, master_gains
 from .studio.tracks import Tracks, tracks_of
 
 TEMPERATURE = 0.5  # of the draw of the sides
-SPREAD = 1.35  # of the draw of z: with 1, as trained, takes of songs that it has not learned from differ too little
+SPREAD = 1.0  # of the draw of z, a standard deviation: as trained
 ROOM_BLOCKS = 6  # that the room transforms at once, of one row or of several: one alone would take as long as four
 
 
