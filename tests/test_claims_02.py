@@ -170,7 +170,7 @@ def test_stems_arrive_at_any_level_and_loudness_tells_more_than_gain():
     for seed in range(16):
         dry = song(seed, "rock", 2.0)
         mixed = engineer(dry, seed)
-        for (role, row), strip in zip(learned._read(dry, mixed), mixed.console, strict=True):
+        for (role, row), strip in zip(learned.read_console(dry, mixed), mixed.console, strict=True):
             if role == "drums":
                 levels.append(row["level_lufs"])
                 gains.append(strip["gain_db"] + strip["makeup_db"])

@@ -362,7 +362,7 @@ def test_the_command_line_keeps_the_songs_where_it_is_told_to(tmp_path, capsys):
 
 def test_the_command_line_sets_the_learning_rate(tmp_path, capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr("tfrgan_lite.train.train", lambda preset, *_, **__: seen.append(preset) or sys.exit(7))
+    monkeypatch.setattr("tfrgan_lite.trials.train", lambda preset, *_, **__: seen.append(preset) or sys.exit(7))
     arguments = ["tfrgan_lite", "train", "--preset", "ci", "--out", str(tmp_path / "run")]
     for more in ([], ["--learning-rate", "0.0001"]):
         monkeypatch.setattr(sys, "argv", [*arguments, *more])

@@ -12,7 +12,7 @@ from small import SMALL
 
 from tfrgan_lite import __main__ as command_line
 from tfrgan_lite import baselines, judge
-from tfrgan_lite.cache import Cache
+from tfrgan_lite.cache import Cache, key_of
 from tfrgan_lite.config import preset
 from tfrgan_lite.cores import on_all_cores
 from tfrgan_lite.errors import UserError
@@ -174,7 +174,8 @@ def test_validity(results):
 def test_what_is_kept_is_not_computed_again(results, cache, monkeypatch):
     """A second judgement makes no song's engineers anew, and gives the same numbers."""
     kept = set(cache.folder.iterdir())
-    assert len(kept) == 2 * CONFIG.held_out  # the engineers' side and the raw sum, of each song
+    sides = [judge.truth_key(1_000_000 + i, STYLES[i % len(STYLES)], CONFIG) for i in range(CONFIG.held_out)]
+    assert {cache.path(key) for side in sides for key in (side, key_of(side, RAW.key))} <= kept  # engineers and raw sum
     songs = [judge.judged(1_000_000, "pop", {}, CONFIG, cache)[0] for _ in range(2)]
     monkeypatch.setattr(judge, "truth_of", lambda *_: pytest.fail("computed again"))
     again = evaluate({"raw sum": RAW}, replace(CONFIG, held_out=2), progress=False, cache=cache)
