@@ -10,6 +10,7 @@ from importlib import import_module
 from statistics import fmean
 
 import torch
+from stages import watched
 
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import STYLES
@@ -34,18 +35,6 @@ STAGES = {  # where each stage is done: its functions call none of another stage
     "reverb": ((Room, "__call__"),),
     "master": ((Meter, "hear"), (Meter, "gain_to"), (master, "master_gain")),
 }
-
-
-def timed(stage: str, function, spent: Counter):
-    """The function, adding the seconds that it takes to its stage."""
-
-    def wrapped(*args, **kwargs):
-        start = time.process_time()
-        result = function(*args, **kwargs)
-        spent[stage] += time.process_time() - start
-        return result
-
-    return wrapped
 
 
 def mix_alone(stems: torch.Tensor, sample_rate: int, style: str, roles: tuple[str, ...], generator: Generator) -> None:
@@ -79,10 +68,7 @@ def main() -> None:
     for style in STYLES:
         seeds = (n for n in itertools.count() if len(composing.compose(n, style, SECONDS)[1].tracks) == TRACKS)
         songs += [song(seed, style, SECONDS) for seed in itertools.islice(seeds, SONGS_A_STYLE)]
-    spent = Counter()
-    for stage, places in STAGES.items():
-        for owner, name in places:
-            setattr(owner, name, timed(stage, getattr(owner, name), spent))
+    spent = watched(STAGES)
     # The fastest run of each song counts: what else the machine does only adds. The first sets up tables.
     best = [min([run(raw, generator, spent) for _ in range(REPEATS + 1)][1:], key=lambda t: t["mix"]) for raw in songs]
     mean = {name: fmean(took[name] for took in best) for name in (*STAGES, "mix", "mix and wet stems")}

@@ -9,6 +9,7 @@ from importlib import import_module
 from statistics import fmean
 
 import torch
+from stages import watched
 
 from tfrgan_lite.labels import STYLES
 from tfrgan_lite.memory import keep_freed_memory
@@ -27,18 +28,6 @@ STAGES = {  # where each stage is done: its functions call none of another stage
     "master": ((engineers, "gain_to"), (engineers, "master_gain")),
     "wet stems": ((engineers.Strips, "wet"),),
 }
-
-
-def timed(stage: str, function, spent: Counter):
-    """The function, adding the seconds that it takes to its stage."""
-
-    def wrapped(*args, **kwargs):
-        start = time.process_time()
-        result = function(*args, **kwargs)
-        spent[stage] += time.process_time() - start
-        return result
-
-    return wrapped
 
 
 def run(seed: int, style: str, spent: Counter) -> Counter:
@@ -60,10 +49,7 @@ def main() -> None:
     for style in STYLES:
         seeds = (n for n in itertools.count() if len(songs.compose(n, style, SECONDS)[1].tracks) == TRACKS)
         of_five += [(seed, style) for seed in itertools.islice(seeds, SONGS_A_STYLE)]
-    spent = Counter()
-    for stage, places in STAGES.items():
-        for owner, name in places:
-            setattr(owner, name, timed(stage, getattr(owner, name), spent))
+    spent = watched(STAGES)
     # The first run loads the bank. Of the others the fastest counts: what else the machine does only adds.
     best = [min([run(*one, spent) for _ in range(REPEATS + 1)][1:], key=lambda took: took["mix"]) for one in of_five]
     mean = {name: fmean(took[name] for took in best) for name in (*STAGES, "mix", "mix and wet stems")}

@@ -84,13 +84,13 @@ class Objective:
         tracks, and of all together in broad bands.
         """
         z = batch.dry_power.new_zeros(len(batch.style), self.preset.architecture.z)
-        made, still = [], Stillness()
+        made, sides, still = [], self.sides(batch), Stillness()
         with self.accelerator.autocast():
             heard = self.learner.hear(batch.envelope, batch.meters, batch.roles, batch.present, still)
             for _ in range(2):
                 drawn = normal_like(z, noise)
                 h, _ = self.learner.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
-                console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(self.sides(batch))
+                console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(sides)
                 made.append(long_term(console, batch.dry_power))
         each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
         whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))

@@ -145,11 +145,8 @@ def training_table(results: dict) -> str:
         weights_of = VARIANTS[row].weights_of if row in VARIANTS else None
         changes = f"weights of {weights_of}" if weights_of else _either(runs, "changes").replace("|", "/") or "nothing"
         minutes = _either([{"minutes": f"{run['seconds'] / 60:.1f}"} for run in runs if run.get("seconds")], "minutes")
-        rest = (
-            [_either(runs, name) for name in ("seed", "steps")],
-            [_either(runs, n) for n in ("commit", "date", "device")],
-        )
-        lines.append(f"| {row} | {' | '.join([changes, *rest[0], minutes or '–', *rest[1]])} |")
+        seed, steps, *where = (_either(runs, name) for name in ("seed", "steps", "commit", "date", "device"))
+        lines.append(f"| {row} | {' | '.join([changes, seed, steps, minutes or '–', *where])} |")
     again = (
         f"python -m tfrgan_lite train --preset {preset} --variant ROW --seed SEED --steps STEPS --out FOLDER\n"
         f"python -m tfrgan_lite evaluate --preset {preset} --trained FOLDER --rows {kind} --songs {results['songs']}"

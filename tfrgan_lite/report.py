@@ -124,6 +124,9 @@ def bars_table(found: list[dict]) -> str:
     return "\n".join(lines)
 
 
+NOTHING = "Not measured yet: `python -m tfrgan_lite evaluate` does it."
+
+
 def card(results: dict) -> str:
     """A page of Markdown for weights: recipe, seed, commit and device of the ``training``, if there is one, else of the
     ``provenance``; and the measurements, if there are any, from `evaluate`'s results."""
@@ -156,7 +159,7 @@ def _took(training: dict) -> str:
 
 def _measured(results: dict) -> str:
     if "systems" not in results:
-        return "Not measured yet: `python -m tfrgan_lite evaluate` does it."
+        return NOTHING
     takes, engineers = (results["diversity_db"][name][0] for name in (SUBJECT, FLOOR))
     judges = results["provenance"]["preset"]["judges"]
     return f"""\

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.page import figures, results_page
-from tfrgan_lite.report import FLOOR, table
+from tfrgan_lite.report import FLOOR, NOTHING, table
 from tfrgan_lite.variants import COIN, JITTER, PAPER, RIVALS, SUBJECT
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: tools/results.py writes this -->", "<!-- end of results -->"
 SYSTEMS = ("equal loudness", "knowledge rules", "learned rule with coin", COIN, JITTER, *RIVALS, PAPER, SUBJECT, FLOOR)
 MEASURES = ("matched_db", "energy", "diversity", "gain_db", "width_sd")
-NOTHING = "Not measured yet: `python -m tfrgan_lite evaluate` does it."
 
 
 def compared_most(folder: Path) -> dict | None:
@@ -26,11 +25,9 @@ def compared_most(folder: Path) -> dict | None:
 
     Raises UserError for a file that holds no results.
     """
-    found = [_read(file)["systems"] for file in sorted(folder.glob("*.json"))]
-    counts = [sum(name in systems for name in SYSTEMS) if SUBJECT in systems else 0 for systems in found]
-    if not any(counts):
-        return None
-    return _read(sorted(folder.glob("*.json"))[counts.index(max(counts))])
+    found = [_read(file) for file in sorted(folder.glob("*.json"))]
+    judged = [results for results in found if SUBJECT in results["systems"]]
+    return max(judged, key=lambda results: sum(name in results["systems"] for name in SYSTEMS), default=None)
 
 
 def summary(results: dict | None) -> str:
