@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +24,10 @@ from tfrgan_lite.batches import Lesson, LessonSet, Share, made_ahead
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.config import PRESETS
 from tfrgan_lite.cores import on_all_cores
-from tfrgan_lite.data import HELD_OUT, leans_right, mixed_song, on_held_out_songs, song_tensors
+from tfrgan_lite.data import HELD_OUT, leans_right, mean_power, mixed_song, on_held_out_songs, song_tensors
+from tfrgan_lite.discriminator import mid_side
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.prepare import hear
+from tfrgan_lite.prepare import front, hear, mel_power
 from tfrgan_lite.studio import Song
 
 SHORT = replace(TINY, songs=8, songs_with_audio=5, seconds=1.0)
@@ -92,6 +94,18 @@ def wet_panned(dry, wet):
     """Which tracks moved by more than 1 dB to a side."""
     balance = [10 * torch.log10(x[:, :2].sum(-1) + 1e-5).diff(dim=1)[:, 0] for x in (dry, wet)]
     return (balance[1] - balance[0]).abs() > 1
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_mean_powers_are_the_means_of_the_powers(rate):
+    sound = torch.randn(3, 2, rate, generator=torch.Generator().manual_seed(0))
+    sound[1, 1] = sound[1, 0]  # nothing at the sides
+    sound[2, 1] = -sound[2, 0]  # nothing in the middle
+    spectrum = front(rate).stft(sound)
+    expected = mel_power(torch.cat([spectrum, mid_side(spectrum)], dim=-3), rate).mean(-2)
+    found = mean_power(spectrum, rate)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
+    assert found[1, 3].max() == 0 and found[2, 2].max() <= 1e-6 * found[2, 3].max()
 
 
 def test_the_first_panned_track_decides_the_side():
@@ -432,6 +446,19 @@ def test_an_error_comes_with_the_step_that_it_belongs_to():
         for step in made_ahead(make, range(9)):
             got.append(step)
     assert got == [0, 1, 2] and not loader_threads()
+
+
+def test_while_batches_are_made_ahead_a_core_is_left_to_that():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with closing(made_ahead(str, range(5))) as batches:
+            assert next(batches) == "0" and torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
+        torch.set_num_threads(1)
+        assert [torch.get_num_threads() for _ in made_ahead(str, range(3))] == [1, 1, 1]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_closing_ends_the_thread():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .cache import Cache
 from .config import Preset
+from .cores import one_core_left
 from .data import training_songs
 from .errors import UserError
 from .heads import FineHead
@@ -210,11 +211,12 @@ def _padded(rows: list[dict[str, Tensor]], tracks: int) -> dict[str, Tensor]:
 
 
 def made_ahead(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterator[T]:
-    """``make(step)`` of each step, in order; a thread makes those of the next ``ahead`` steps while the caller works.
+    """``make(step)`` of each step, in order; a thread makes those of the next ``ahead`` steps while the caller works,
+    who leaves a core to it.
 
     What ``make`` raises is raised when its step comes. Closing the iterator ends the thread.
     """
-    with ThreadPoolExecutor(1, "batches") as pool:
+    with one_core_left(), ThreadPoolExecutor(1, "batches") as pool:
         try:
             waiting = deque(pool.submit(make, step) for step in steps[:ahead])
             for step in steps[ahead:]:

@@ -71,14 +71,14 @@ class Preset:
     name: str
     architecture: Architecture = field(default_factory=Architecture)
     # data
-    songs: int = 1000  # training songs
+    songs: int = 2000  # training songs
     songs_with_audio: int = 160  # of them, whose frames are compared
     seconds: float = 10.0  # of each song
     mixes: int = 2  # engineers who mixed each training song
     held_out: int = 48  # songs for judging, from seeds that training never uses
     judges: int = 8  # engineers whose mixes of each held-out song are the measure
     # training
-    steps: int = 2400
+    steps: int = 1300
     batch: int = 32  # songs in a step
     rendered: int = 8  # of them, whose spectra are rendered and compared, in
     loss_frames: int = 32  # frames each
@@ -136,7 +136,6 @@ PRESETS = {
     "gpu": Preset(
         "gpu",
         Architecture(d_model=128, encoder_layers=4, decoder_layers=4, latent=32, fine=128, stride=64),
-        songs=2000,
         songs_with_audio=400,
         held_out=64,
         steps=6000,

@@ -1,6 +1,7 @@
-"""One job, many arguments, all cores."""
+"""One job, many arguments, all cores; or one job that leaves a core to another."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -26,3 +27,15 @@ def _on_one_core(job: Callable[..., T], arguments: tuple) -> T:
     # and what it has freed. joblib has no setting for it.
     process_executor._MAX_MEMORY_LEAK_SIZE = KEPT_BYTES
     return job(*arguments)
+
+
+@contextmanager
+def one_core_left() -> Iterator[None]:
+    """Leave a core to a thread that works ahead: where it takes one from those that share out every single operation,
+    they all wait for it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -17,8 +17,8 @@ from .cores import on_all_cores
 from .discriminator import mid_side
 from .errors import UserError
 from .labels import STYLES, style_index
-from .mel import FLOOR
-from .prepare import MASTER_LUFS, front, hear, listen, mel_power, spectrum_to_log_mel, through_room
+from .mel import FLOOR, power_of
+from .prepare import MASTER_LUFS, front, hear, in_mels, listen, spectrum_to_log_mel, through_room
 from .studio import Engineered, Song, engineer, song
 
 HELD_OUT = 1_000_000  # seeds of held-out songs start here; training songs' start at 0
@@ -64,9 +64,12 @@ def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor
     return spectrum_to_log_mel(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
 
 
-def stereo_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
-    """Complex stereo spectra (..., 2, T, K) -> mel power of left, right, mid, side (..., 4, T, F)."""
-    return mel_power(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
+def mean_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Complex stereo spectra (..., 2, T, K) -> mel power of left, right, mid, side, the mean over time (..., 4, F)."""
+    # Mel bands add up powers of bins: their mean over time is that of the bins, which is far less to add up.
+    left, right, side = (power_of(x).mean(-2) for x in (*spectrum.unbind(-3), mid_side(spectrum).select(-3, 1)))
+    mid = ((left + right) / 2 - side).clamp_min(0)  # |L|² + |R|² = 2 |M|² + 2 |S|²
+    return in_mels(torch.stack([left, right, mid, side], dim=-2), sample_rate, mels)
 
 
 def leans_right(dry: Tensor, wet: Tensor, roles: Tensor) -> bool:
@@ -112,7 +115,7 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     song = {
         "envelope": listened.envelope.half(),
         "meters": listened.meters,
-        "dry_power": stereo_power(spectrum, rate, mels).mean(-2),
+        "dry_power": mean_power(spectrum, rate, mels),
         "roles": heard.roles,
         "present": heard.present,
         "style": torch.tensor(style_index(raw.style)),
@@ -121,13 +124,13 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     for mixed in mixes:
         lufs = loudness(mixed.mix, rate)
         wet = stft(mixed.wet_stems * amplitude(MASTER_LUFS - lufs))
-        power = stereo_power(wet, rate, mels)
-        mirrored = leans_right(song["dry_power"], power.mean(-2), heard.roles)
+        power = mean_power(wet, rate, mels)
+        mirrored = leans_right(song["dry_power"], power, heard.roles)
         turn = [1, 0] if mirrored else [0, 1]
-        row = {"lufs": lufs, "mirrored": torch.tensor(mirrored), "wet_power": power.mean(-2)[:, [*turn, 2, 3]]}
+        row = {"lufs": lufs, "mirrored": torch.tensor(mirrored), "wet_power": power[:, [*turn, 2, 3]]}
         if audio:
             row["mix_log_mel"] = stereo_log_mel(wet.sum(0)[turn], rate, mels).half()
-            row["stems_log_mel"] = torch.log(power[:, turn] + FLOOR).half()
+            row["stems_log_mel"] = spectrum_to_log_mel(wet[:, turn], rate, mels).half()
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     song |= {key: torch.stack(column) for key, column in columns.items()}

@@ -86,9 +86,13 @@ def mel_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
 
     The power of a window's FFT grows with its length, hence with the sample rate; the network shall not hear that.
     """
+    return in_mels(power_of(spectrum), sample_rate, mels)
+
+
+def in_mels(power: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+    """Powers of the bins (..., K) of :func:`front` -> mel power (..., F)."""
     ears = front(sample_rate, mels)
-    power = spectrum.real.square() + spectrum.imag.square()
-    return power @ (ears.filters * (REFERENCE_WINDOW / ears.stft.win_length)).to(spectrum.device)
+    return power @ (ears.filters * (REFERENCE_WINDOW / ears.stft.win_length)).to(power.device)
 
 
 def spectrum_to_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:

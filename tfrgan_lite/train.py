@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ from .memory import keep_freed_memory
 from .objective import Objective
 
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
+adamw = partial(torch.optim.AdamW, fused=True)  # one pass over all weights: many are small
 
 
 class Trainer(Objective):
@@ -68,10 +70,8 @@ class Trainer(Objective):
             "discriminator": [*self.discriminator.parameters()],
         }
         self.optimisers = {
-            "generator": torch.optim.AdamW(self.parameters["generator"], p.learning_rate, betas=(0.9, 0.99)),
-            "discriminator": torch.optim.AdamW(
-                self.parameters["discriminator"], p.discriminator_rate, betas=(0.5, 0.99)
-            ),
+            "generator": adamw(self.parameters["generator"], p.learning_rate, betas=(0.9, 0.99)),
+            "discriminator": adamw(self.parameters["discriminator"], p.discriminator_rate, betas=(0.5, 0.99)),
         }
         # Only the optimisers are handed over: gradients are averaged here, as the penalty on D's gradient and D's part
         # in G's loss are more than a wrapper around a module foresees.
