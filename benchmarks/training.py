@@ -1,5 +1,6 @@
-"""Seconds of a training step of each preset, and where they go: making the batch, encoder, decoder, discriminator, and
-the loss, which is rendering and mel; each forward and backward, in one run (medians).
+"""Seconds of a training step of each preset, and where they go, in one run (medians): making the batch; deciding songs
+as they were mixed, and rendering and comparing them; drawing others, for the energy score; and the adversary. Each
+forward and backward.
 
     python benchmarks/training.py [PRESET ...]
 """
@@ -11,10 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
 
 from tfrgan_lite.batches import LessonSet
-from tfrgan_lite.beta_vae import SharedNoise
 from tfrgan_lite.config import PRESETS, preset
 from tfrgan_lite.generator import Decision
 from tfrgan_lite.memory import keep_freed_memory
@@ -34,12 +33,6 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def again(module: nn.Module, given: tuple) -> Callable[[], None]:
-    """A module forward and backward, from what it was given in a step."""
-    given = tuple(x.detach().requires_grad_(x.is_floating_point()) if isinstance(x, Tensor) else x for x in given)
-    return lambda: module(*given)[0].square().mean().backward()
-
-
 def cut_loose(decision: Decision) -> Decision:
     """The same decision, for a backward pass that ends at it."""
     console = {name: value.detach() for name, value in vars(decision.console).items() if value is not None}
@@ -51,35 +44,28 @@ def cut_loose(decision: Decision) -> Decision:
 
 def times(trainer: Trainer, k: int) -> dict[str, float]:
     """Seconds of a whole step and of its parts, on the batch of step k."""
-    taken, seen = {}, {}
-
-    def see(module, given):
-        seen[module] = given
-
-    learner, d = trainer.learner, trainer.discriminator
-    batches = []
+    taken, batches = {}, []
     taken["data"] = seconds(lambda: batches.append(trainer.batch(k)))
     batch = batches[0]
-    hooks = [part.register_forward_pre_hook(see) for part in (learner.encoder, learner.decoder)]
     taken["step"] = taken["data"] + seconds(lambda: trainer.train_step(batch))
-    for hook in hooks:
-        hook.remove()
-    decision, _ = trainer.decide(batch, SharedNoise(k, trainer.device))
-    decision = cut_loose(decision)
-    mix, _ = trainer.compare(decision, batch)
-    real, fake, style = batch.mix_log_mel[:, 2:], mix[:, 2:].detach(), batch.style[: len(mix)]
+    (told, noise), *drawn = trainer.parts(batch)
+    decision = cut_loose(trainer.decide(told, noise)[0])
+    mix, _ = trainer.compare(decision, told)
+    real, fake, style = told.mix_log_mel[:, 2:], mix[:, 2:].detach(), told.style[: len(mix)]
 
-    def loss() -> None:
-        sum(trainer.compare(decision, batch)[1].values()).backward()
+    def decide() -> None:
+        made, kl = trainer.decide(told, noise)
+        outputs = (*vars(made.console).values(), made.fine_gain, made.fine_phase, kl)
+        sum(x.square().mean() for x in outputs if x.requires_grad).backward()
 
     def adversary() -> None:
         trainer._discriminator_step(real, fake, style)
-        trainer.g_loss(d(fake.requires_grad_(), style)).backward()
+        trainer.g_loss(trainer.discriminator(fake.requires_grad_(), style)).backward()
 
-    taken["encoder"] = seconds(again(learner.encoder, seen[learner.encoder]))
-    taken["decoder"] = seconds(again(learner.decoder, seen[learner.decoder]))
-    taken["discriminator"] = seconds(adversary)
-    taken["loss"] = seconds(loss)
+    taken["decide"] = seconds(decide)
+    taken["compare"] = seconds(lambda: sum(trainer.compare(decision, told)[1].values()).backward())
+    taken["draw"] = seconds(lambda: [trainer.energy(*part).backward() for part in drawn])
+    taken["adversary"] = seconds(adversary)
     taken["rest"] = taken["step"] - sum(taken[part] for part in taken if part != "step")
     return taken
 
@@ -96,7 +82,7 @@ def main() -> None:
             f"preset {name}: {config.batch} songs a step, {config.rendered} rendered, {config.loss_frames} frames each"
         )
         step = statistics.median(row["step"] for row in rows)
-        for part in ("step", "data", "encoder", "decoder", "discriminator", "loss", "rest"):
+        for part in ("step", "data", "decide", "compare", "draw", "adversary", "rest"):
             took = statistics.median(row[part] for row in rows)
             print(f"{part:14} {1000 * took:8.1f} ms {took / step:6.0%}")
         print(f"{trainer.device}, {torch.get_num_threads()} threads; data are made ahead while a step is taken\n")
