@@ -43,6 +43,15 @@ def noise(*shape, seed=0):
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def test_a_mix_without_its_stems_is_the_same(generator):
+    raw = song(3, "pop", 2.0)
+    mixer = Mixer(tracks_of(raw.stems, RATE, raw.roles), "pop", generator)
+    (take,) = mixer.takes([5])
+    (alone, nothing), (mix, wet) = mixer.finished(take, stems=False), mixer.finished(take)
+    assert nothing is None and wet.shape == (len(raw.stems), 2, mix.shape[-1])
+    assert torch.allclose(alone, mix, atol=1e-5) and torch.allclose(wet.sum(0), mix, atol=1e-5)
+
+
 @pytest.mark.parametrize("tracks", [1, 3, 16])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_any_number_of_tracks(generator, tracks, channels):

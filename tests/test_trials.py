@@ -107,7 +107,7 @@ def test_the_spread_is_that_of_z():
 def test_what_was_measured_of_weights_is_kept(folder, tmp_path, monkeypatch):
     """In the same numbers, and only as long as the weights are those."""
     monkeypatch.setattr("tfrgan_lite.evaluate.on_all_cores", lambda job, songs: (job(*each) for each in songs))
-    monkeypatch.setattr("tfrgan_lite.evaluate.real_time_factor", lambda _: 0.0)
+    monkeypatch.setattr("tfrgan_lite.evaluate.real_time_factor", lambda _: {})
     config, cache = replace(TINY, held_out=2, judges=2, seconds=1.0), Cache(tmp_path)
     results = compare(trained(folder, "ablations"), "ablations", config, False, cache)
     assert list(results["systems"]) == [SUBJECT, "no fine head", FLOOR] and results["seeds"][SUBJECT] == 2

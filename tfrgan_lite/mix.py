@@ -151,12 +151,13 @@ class Mixer(Listener):
         sides = draw_sides(coupling, panned[:, order], roles[:, order], TEMPERATURE, source)
         return sides[:, order.argsort()]
 
-    def finished(self, take: Take) -> tuple[Tensor, Tensor]:
-        """A take, rendered and mastered: the mix (2, samples) and the wet stems (N, 2, samples), whose sum it is."""
-        wet = torch.cat([block for _, block in self.blocks([take], stems=True)], dim=-1)
-        mix = wet.sum(0)
+    def finished(self, take: Take, stems: bool = True) -> tuple[Tensor, Tensor | None]:
+        """A take, rendered and mastered: the mix (2, samples) and, with ``stems``, which cost a third more, the wet
+        stems (N, 2, samples), whose sum it is."""
+        sound = torch.cat([block for _, block in self.blocks([take], stems)], dim=-1)
+        mix = sound.sum(0) if stems else sound
         gain, *_ = self.over_time(mix)
-        return mix.mul_(gain), wet.mul_(gain)
+        return mix.mul_(gain), sound.mul_(gain) if stems else None
 
     @torch.no_grad()
     def blocks(self, takes: Sequence[Take], stems: bool) -> Iterator[tuple[int, Tensor]]:
