@@ -24,8 +24,8 @@ ORDER = (
         "mix",
     ),
     # "rivals" trains the networks among the baselines on the generator's data and loss, which they know nothing of.
-    *("mixdown", "baselines", "metrics", "rivals", "judge", "trials", "tally", "report", "curve", "page", "evaluate"),
-    *("__main__", "lesson"),
+    *("mixdown", "baselines", "metrics", "rivals", "judge", "trials", "tally", "report", "claims", "curve", "page"),
+    *("evaluate", "__main__", "lesson"),
 )
 # These stand beside the model and know nothing of it.
 BESIDE = {"studio", "baselines", "metrics"}

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from tfrgan_lite.claims import AGAINST, BOTH, CLAIMS, FOR, NEITHER, claims_table
 from tfrgan_lite.curve import GREY, draw, in_order, series
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.page import ablation_table, figures, results_page, training_table
@@ -83,6 +84,45 @@ def test_a_difference_is_bold_where_its_interval_leaves_out_nothing(ablations):
     assert lines[5].startswith(f"| {FLOOR} | – | 1.00 (0.90 to 1.10) |")
 
 
+def verdicts(**differences):
+    """Of each claim that rows answer, by the measures that tell them apart: value, low, high."""
+    lines = claims_table({"differences": differences}).splitlines()[2:]
+    return [line.split(" | ")[-1].removesuffix(" |") for line in lines]
+
+
+WORSE, BETTER, AS_OURS = [0.3, 0.1, 0.5], [-0.3, -0.5, -0.1], [0.1, -0.1, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("row", "measures", "verdict"),
+    [
+        ("LSTM", {"energy": WORSE}, FOR),
+        ("LSTM", {"energy": WORSE, "matched_db": AS_OURS}, FOR),
+        ("LSTM", {"keys": BETTER}, FOR),  # a correlation that falls is for the worse
+        ("LSTM", {"energy": BETTER}, AGAINST),
+        ("LSTM", {"energy": WORSE, "matched_db": BETTER}, BOTH),
+        ("LSTM", {"energy": AS_OURS, "width_sd": WORSE}, NEITHER),
+        ("16×16 patches", {"energy": WORSE}, AGAINST),
+        ("16×16 patches", {"matched_db": BETTER}, FOR),
+    ],
+)
+def test_a_row_speaks_for_a_claim_or_against_it(row, measures, verdict):
+    assert verdicts(**{row: measures}) == [verdict]
+
+
+def test_rows_speak_together_and_are_told_one_by_one():
+    table = claims_table(
+        {"differences": {"no position": {"energy": WORSE}, "sinusoidal position": {"energy": AS_OURS}, "LSTM": {}}}
+    )
+    assert "| no position: energy distance +0.30, worse; sinusoidal position: as ours | for it |" in table
+    assert len(table.splitlines()) == 4 and claims_table({"differences": {"regression": {"energy": WORSE}}}) == ""
+
+
+def test_claims_are_answered_by_rows_that_there_are():
+    rows = [row for claim in CLAIMS for row in (*claim.without, *claim.with_it)]
+    assert all("ablations" in VARIANTS[row].kinds for row in rows) and len(set(rows)) == len(rows)
+
+
 def test_the_page_says_what_a_row_answers_and_how_it_was_trained(ablations, tmp_path):
     (tmp_path / "ablations.json").write_text(json.dumps(ablations))
     page = results_page(tmp_path)
@@ -120,6 +160,15 @@ def test_the_figure_is_read_on_light_and_dark_and_drawn_the_same_each_time(curve
     assert texts.count("1.25") >= 2 and {"spread", "latent KL", SUBJECT, FLOOR, "energy distance"} <= set(texts)
     moved = {**curve, "systems": {**curve["systems"], "latent KL × 4": row(5, 5, 0.1)}}
     assert draw(moved, FLOOR) != svg
+
+
+def test_the_page_says_what_became_of_the_claims(ablations, curve, tmp_path):
+    (tmp_path / "ablations.json").write_text(json.dumps(ablations))
+    page = results_page(tmp_path)
+    assert page.index("| LSTM |") < page.index("**What the paper claims of the parts**") < page.index("**Training**")
+    assert "| Adversarial training makes the mixes true to the data. | no adversary: loudness matched, dB -0.20" in page
+    (tmp_path / "ablations.json").write_text(json.dumps(curve))
+    assert "claims of the parts" not in results_page(tmp_path)
 
 
 def test_the_page_shows_the_curve_with_its_numbers(curve, ablations, tmp_path):

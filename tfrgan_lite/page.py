@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .claims import claims_table
 from .curve import describe, draw, in_order
 from .errors import UserError
 from .report import FLOOR, MEASURES, bars_table, cell, table, tables
@@ -95,7 +96,9 @@ def _ablations(results: dict, _: str) -> str:
     asked = [
         f"- **{name}**{_changes(name)}: {VARIANTS[name].answers}" for name in results["systems"] if name in VARIANTS
     ]
-    return "\n\n".join(["\n".join(asked), ablation_table(results)])
+    answered = claims_table(results)
+    claims = [f"**What the paper claims of the parts**\n\n{answered}"] if answered else []
+    return "\n\n".join(["\n".join(asked), ablation_table(results), *claims])
 
 
 def _curve(results: dict, figure: str) -> str:
