@@ -8,8 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
+from scipy.signal import sosfreqz
 
+from tfrgan_lite.audio import k_weighting
 from tfrgan_lite.metrics.distances import energy_distance, gaussian, kernel_width, mmd, spread
+from tfrgan_lite.metrics.features import covered
 
 COIN = torch.tensor([[-0.8], [0.8]])
 
@@ -106,3 +109,23 @@ def test_eq_09_diversity():
     assert float(spread(3 * y) / spread(y)) == pytest.approx(3)
     assert float(spread(x[:1].expand(6, -1)) / spread(y)) == 0
     assert float(spread(x)) == pytest.approx(float(torch.pdist(x).mean()))
+
+
+def test_eq_09_covered():
+    """The two tables that the chapter does by hand, and one of unequal tracks, through the package's powers."""
+    bands = torch.tensor([[3.0, 1.0], [1.0, 0.0]])
+    expected = [1 - (0.75 * 0.75 + 0.25 * 1), 1 - 1 * 0.25]  # shares 3/4 and 1 of the first, 1/4 of the second
+    rate, size = 44100, 4097
+    hz = np.linspace(0, rate / 2, size)
+    weight = abs(sosfreqz(k_weighting(rate), np.linspace(0, np.pi, size))[1]) ** 2
+    low, high = (int(np.argmin(abs(hz - f))) for f in (400, 4000))
+
+    def through_the_package(bands):
+        power = torch.zeros(len(bands), 2, size)
+        for bin, column in zip((low, high), bands.T, strict=True):
+            power[:, :, bin] = column[:, None] / (2 * weight[bin])
+        return covered(power, rate).tolist()
+
+    assert through_the_package(bands) == pytest.approx(expected)
+    assert through_the_package(torch.eye(2)) == pytest.approx([0, 0])
+    assert through_the_package(torch.ones(2, 2)) == pytest.approx([0.5, 0.5])

@@ -94,6 +94,7 @@ def test_a_perfect_system_is_as_good_as_the_floor(results):
     assert perfect["both_sides"][0] > 0.6 and floor["both_sides"][0] == 1
     assert perfect["centred"][0] == 0 == floor["centred"][0]
     assert perfect["pan"][0] < 0.2 and perfect["keys"][0] > 0.9
+    assert abs(perfect["covered"][0]) < 1 < 0.5 * abs(useless["covered"][0])
 
 
 def test_who_averages_or_always_answers_the_same_is_found_out(results):

@@ -193,6 +193,21 @@ def test_settings_of_silence_are_zero(raw):
     assert torch.isfinite(measured(dry[..., :1], dry[..., :1])).all()
 
 
+def test_covered_is_what_lies_under_the_others():
+    t = torch.arange(RATE) / RATE
+    low, high, quiet = (a * torch.sin(2 * torch.pi * hz * t) for a, hz in ((0.5, 150), (0.5, 3000), (0.05, 3000)))
+
+    def shares(*tracks):
+        wet = torch.stack([torch.stack([track, track]) for track in tracks])
+        return features.covered(features.mean_power(wet, RATE), RATE).tolist()
+
+    assert shares(low, high) == pytest.approx([0, 0], abs=1e-3)  # each has its bands to itself
+    assert shares(low, low) == pytest.approx([0.5, 0.5], abs=1e-3)
+    assert shares(high, quiet) == pytest.approx([1 / 101, 100 / 101], abs=1e-3)  # 20 dB under
+    assert shares(0.01 * high, 0.01 * quiet) == pytest.approx(shares(high, quiet), abs=1e-3)  # wherever the master is
+    assert shares(low, high, torch.zeros(RATE))[2] == 1 and shares(torch.zeros(RATE)) == [1]
+
+
 def test_presence_change_is_that_of_the_equaliser():
     dry = noise(2, 2, RATE)
     wet = equalise(dry, RATE, high_peak_db=torch.tensor([0.0, -6.0]), high_peak_hz=2000.0, high_peak_q=0.3)

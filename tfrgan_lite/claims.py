@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .report import MEASURES
 from .variants import PAPER
 
-SIGNS = {"matched_db": 1, "energy": 1, "gain_db": 1, "keys": -1}  # of a difference that is for the worse
+SIGNS = {"matched_db": 1, "energy": 1, "gain_db": 1, "covered": 1, "keys": -1}  # of a difference that is for the worse
 FOR, AGAINST, BOTH, NEITHER = "for it", "against it", "both ways", "no difference to be seen"
 
 

@@ -16,7 +16,7 @@ from .data import MADE_BY, mixed_song
 from .generator import Generator
 from .heads import NEPER_DB, Console, k_weights
 from .mel import mel_filter_bank, mel_points
-from .metrics.features import audible, console_settings, features, mean_power, presence_change, settings
+from .metrics.features import audible, console_settings, covered, features, mean_power, presence_change, settings
 from .metrics.mixing import match_loudness, spectra, spectral_distance, unswapped, views
 from .mix import SPREAD, Mixer
 from .studio import Engineered, Song
@@ -199,7 +199,8 @@ def made_by(
 
 def described(mix: Tensor, wet: Tensor, dry: Tensor, sample_rate: int) -> dict[str, Tensor]:
     """One mix without its sound: its ``features``; ``settings`` (N, 6) and ``presence`` (N,), changes from dry to wet;
-    ``validity`` (3,): true peak in dBTP, LUFS, and how many samples are not finite, which count as 0 elsewhere.
+    ``covered`` (N,); ``validity`` (3,): true peak in dBTP, LUFS, and how many samples are not finite, which count as 0
+    elsewhere.
     """
     bad = sum(audio.numel() - np.count_nonzero(np.isfinite(audio.numpy())) for audio in (mix, wet))
     if bad:
@@ -209,6 +210,7 @@ def described(mix: Tensor, wet: Tensor, dry: Tensor, sample_rate: int) -> dict[s
         "features": features(mix, sample_rate),
         "settings": settings(dry, power, sample_rate),
         "presence": presence_change(dry, power, sample_rate),
+        "covered": covered(power, sample_rate),
         "validity": torch.tensor([true_peak_db(mix), float(loudness(mix, sample_rate)), float(bad)]),
     }
 

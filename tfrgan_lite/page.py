@@ -12,7 +12,7 @@ from .errors import UserError
 from .report import FLOOR, MEASURES, bars_table, cell, table, tables
 from .variants import ABLATIONS, CURVE, KINDS, MIXERS, SUBJECT, VARIANTS
 
-COMPACT = ("matched_db", "energy", "diversity", "gain_db", "width_sd", "keys")
+COMPACT = ("matched_db", "energy", "diversity", "gain_db", "covered", "width_sd", "keys")
 
 
 def results_page(folder: str | Path, page: str | Path | None = None) -> str:

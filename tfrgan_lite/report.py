@@ -10,7 +10,7 @@ RULES = (
     *("raw sum", "equal loudness", "Dugan", "answer set", "knowledge rules", "learned rule"),
     "learned rule with coin",
 )
-# Measure -> heading, digits, and what it is. All but the last six are better the smaller they are.
+# Measure -> heading, digits, and what it is: the smaller the better, but where it says what is right.
 MEASURES = {
     "matched_db": ("loudness matched, dB", 2, "log-mel distance to the engineers' mixes, swapping sides where nearer"),
     "as_is_db": ("as it is, dB", 2, "the same without matching loudness"),
@@ -27,13 +27,18 @@ MEASURES = {
     "width_sd": ("width, sd", 2, "stereo width against the engineers', in their standard deviations; 0 is right"),
     "both_sides": ("both sides", 2, "share of songs whose mixes reach both sides, of those that engineers take there"),
     "centred": ("in the centre", 3, "share of tracks in the centre that no engineer puts there"),
-    "keys": ("keys follow", 2, "correlation of the keys' change of presence with the engineers', over songs"),
+    "covered": ("covered, %", 1, "how much more of a track lies under the others than engineers leave; 0 is right"),
+    "keys": (
+        "keys follow",
+        2,
+        "correlation of the keys' change of presence with the engineers'; 1 is right",
+    ),
 }
 MAIN = ("matched_db", "as_is_db", "energy", "diversity", "gain_db")
 GROUPS = {
     "One mix against one engineer's": ("matched_db", "as_is_db", "unswapped_db", "stft", "stft_mid_side"),
     "What is drawn against what engineers do": ("energy", "settings_energy", "console_energy", "mmd", "diversity"),
-    "Tracks": ("gain_db", "keys"),
+    "Tracks": ("gain_db", "covered", "keys"),
     "Stereo": ("width_sd", "pan", "both_sides", "centred"),
 }
 VALIDITY = {

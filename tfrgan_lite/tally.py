@@ -62,6 +62,8 @@ class Tally:
         row["diversity"] = (float(spread(points)), float(spread(true)))
         row["between_db"] = (float(x["between_db"]), 1.0)
         if present.any():
+            under = [float(both["covered"][:, present].mean()) for both in (x, y)]
+            row["covered"] = (100 * (under[0] - under[1]), 1.0)
             row["gain_db"] = (gain_error(*(both["settings"][:, present, LEVEL] for both in (x, y))), 1.0)
         places = [both["settings"][:, moves, POSITION] for both in (x, y)]
         reached = sides_reached(*places)
@@ -129,7 +131,7 @@ class Tally:
 
 def _some(truth: Song, rows: Tensor, others: Tensor) -> Song:
     """Some of a song's engineers, as a system's takes that are measured against the others."""
-    taken = {name: truth[name][rows] for name in ("features", "settings", "presence", "console")}
+    taken = {name: truth[name][rows] for name in ("features", "settings", "presence", "covered", "console")}
     distances = {name: truth[name][rows][:, others] for name in ("matched_db", "unswapped_db", "as_is_db")}
     between = truth["matched_db"][rows][:, rows] if len(rows) > 1 else truth["matched_db"][rows][:, others]
     return {

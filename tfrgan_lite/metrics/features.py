@@ -13,6 +13,7 @@ from ..audio import decibels, k_weighting, loudness_blocks
 EDGES_HZ = np.geomspace(40, 16000, 9)  # eight bands, little more than an octave each
 BROAD_HZ = (20.0, 200.0, 800.0, 3500.0, 20000.0)  # four bands: low end, body, presence, air
 PRESENCE_HZ = (500.0, 8000.0)
+THIRDS_HZ = np.geomspace(50, 16000, 26)  # 25 bands of a third of an octave, about as wide as the ear's
 FLOOR_DB = -60.0  # of what is measured in dB of full scale, or against the whole: less is not heard
 FEATURES = (
     *("rms_db", "crest_db", "width_db", "imbalance_db"),
@@ -121,6 +122,23 @@ def presence_change(dry: Tensor, wet: Tensor, sample_rate: int) -> Tensor:
         inside = band_powers(power, sample_rate, PRESENCE_HZ)[:, 0]
         ratios.append(_against(inside, power.sum(-1) - inside))
     return torch.where(audible(dry, sample_rate), ratios[1] - ratios[0], 0.0)
+
+
+def covered(wet: Tensor, sample_rate: int) -> Tensor:
+    """How much of each track lies under the others: (N,), 0 for one that has its bands to itself, 1 for one that is
+    lost in them.
+
+    Of a track, each third of an octave has its share of the power of all tracks; the mean of the shares, the bands
+    weighed by the track's own K-weighted power, is what is heard of it. The rest is covered, all of a silent track.
+
+    Args:
+        wet: :func:`mean_power` of the wet stems, (N, 2, K).
+        sample_rate: Hz.
+    """
+    weighed = wet.sum(1) * _k_response(sample_rate, wet.shape[-1])
+    bands = band_powers(weighed, sample_rate, THIRDS_HZ)
+    shares = bands / bands.sum(0).clamp_min(1e-20)
+    return 1 - (bands * shares).sum(1) / bands.sum(1).clamp_min(1e-20)
 
 
 def audible(power: Tensor, sample_rate: int) -> Tensor:
