@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_04 import check_04_shift, check_04_wave
+from tfrgan_lite.lesson.checks_04 import check_04_scale, check_04_shift, check_04_wave
 from tfrgan_lite.positional import sinusoidal
 
 
@@ -65,4 +65,35 @@ def test_shift_accepts_the_solution():
 )
 def test_shift_says_why_not(shift, hint):
     verdict = check_04_shift(shift)
+    assert not verdict and hint in verdict.says
+
+
+RUNS = {0.1: [0.5, 0.4, 0.6], 1.0: [0.9, 0.8, 0.9], 3.0: [0.85, 0.7, 0.8], 10.0: [0.3, 0.4, 0.3]}
+
+
+def test_scale_accepts_runs_and_names_ties():
+    verdict = check_04_scale(RUNS, 1.0)
+    assert verdict and "seeds of 3 overlap" in verdict.says
+    clear = check_04_scale(RUNS | {3.0: [0.6, 0.7, 0.5]}, 1.0)
+    assert clear and "no seed of another" in clear.says
+
+
+@pytest.mark.parametrize(
+    ("runs", "best", "hint"),
+    [
+        (None, None, "Give runs"),
+        ({k: RUNS[k] for k in (0.1, 1.0, 10.0)}, 1.0, "at least four"),
+        ({10 * k: v for k, v in RUNS.items()}, 10.0, "from 0.1"),
+        ({k / 10: v for k, v in RUNS.items()}, 0.1, "to 10"),
+        (RUNS | {1.0: [0.9]}, 1.0, "three seeds"),
+        (RUNS | {1.0: [90, 80, 90]}, 1.0, "per cent"),
+        ({k: [0.5] * 3 for k in RUNS}, 1.0, "never reached"),
+        (RUNS, 3.0, "scale 1, not of 3"),
+        (RUNS, 2.0, "scale 1, not of 2"),
+        ([1, 2], 1.0, "at least four"),
+        (RUNS, "one", "could not be tried"),
+    ],
+)
+def test_scale_says_why_not(runs, best, hint):
+    verdict = check_04_scale(runs, best)
     assert not verdict and hint in verdict.says

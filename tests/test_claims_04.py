@@ -1,5 +1,6 @@
 """Chapter 04: every numbered equation, and every quantitative sentence of its prose."""
 
+import ast
 import itertools
 import math
 
@@ -8,8 +9,11 @@ import torch
 from torch import nn
 
 from tfrgan_lite.attention import MultiHeadAttention
+from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import ROLES
 from tfrgan_lite.positional import TrackTimePosition, sinusoidal
+from tfrgan_lite.studio.notation import groove
+from tfrgan_lite.studio.styles import RECIPES
 from tfrgan_lite.transformer import FeedForward
 
 
@@ -82,16 +86,79 @@ def test_length_of_a_sinusoid():
     torch.testing.assert_close(sinusoidal(100, 64).norm(dim=1), torch.full((100,), math.sqrt(64 / 2)))
 
 
-@pytest.mark.parametrize("steps", [16, 17, 24, 64])
-def test_eq_04_ceiling(steps):
-    """The best answer for every pair of rows, by counting all pairs of places."""
-    row = [min(place, 15) for place in range(steps)]
-    pairs = list(itertools.permutations(range(steps), 2))  # (kick, snare)
-    right = 0.0
-    for rows in {(row[kick], row[snare]) for kick, snare in pairs}:
-        answers = [kick < snare for kick, snare in pairs if (row[kick], row[snare]) == rows]
-        right += max(sum(answers), len(answers) - sum(answers))
-    assert right / len(pairs) == pytest.approx(1 - (steps - 15) * (steps - 16) / (steps * (steps - 1)) / 2)
+@pytest.fixture(scope="module")
+def chapter(notebooks):
+    """The functions that chapter 04 defines, as it defines them, by name."""
+    cells = ["".join(c["source"]) for c in notebooks["04_positional_encoding"]["cells"] if c["cell_type"] == "code"]
+    wanted = [node for text in cells for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    names = {"torch": torch, "RECIPES": RECIPES, "groove": groove}
+    exec(compile(ast.Module(wanted, []), "chapter 04", "exec"), names)
+    return names
+
+
+def test_eq_04_rotary(chapter):
+    """With pairs as complex numbers a score is the real part of conj(q) k e^(i (p' - p) omega)."""
+    draw = torch.Generator().manual_seed(0)
+    q, k = torch.randn(2, 1, 16, generator=draw)
+    omega = 10000 ** (-torch.arange(0, 16, 2) / 16)
+    for p, p2 in ((0, 7), (100, 107), (7, 0), (30, 30), (5, 120)):
+        score = chapter["turn"](q, torch.tensor([p])) @ chapter["turn"](k, torch.tensor([p2])).mT
+        as_complex = [torch.view_as_complex(x.view(-1, 2)) for x in (q, k)]
+        want = (as_complex[0].conj() * as_complex[1] * torch.polar(torch.ones(8), (p2 - p) * omega)).sum().real
+        torch.testing.assert_close(score[0, 0], want, rtol=0, atol=1e-3)
+        torch.testing.assert_close(score, q @ chapter["turn"](k, torch.tensor([p2 - p])).mT, rtol=0, atol=1e-3)
+
+
+def test_rotary_tells_before_from_after(chapter):
+    q, k = torch.randn(2, 1, 16, generator=torch.Generator().manual_seed(0))
+    there, back = (chapter["turn"](k, torch.tensor([step])) for step in (7, -7))
+    assert abs(float(q @ there.mT - q @ back.mT)) > 0.1
+
+
+def test_the_studios_lines_are_bars_of_16_steps_on_its_grid(chapter):
+    for style in RECIPES.values():
+        for text in (text for pair in style.grooves for text in pair):
+            assert all((4 * beat).is_integer() and 0 <= beat < 4 for beat, _, _ in groove(text))
+    kicks = chapter["lines_of"](("kick",))
+    assert kicks.shape[1] == 16 and len(kicks.unique(dim=0)) == len(kicks) > 1 and (kicks.sum(1) > 0).all()
+
+
+def test_as_16_steps_ago_is_always_right_and_the_windows_start_anywhere(chapter):
+    rhythms = (torch.rand(5, 16, 3, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    for steps in (16, 17, 48, 123):
+        x, y = chapter["windows"](rhythms, 200, steps, torch.Generator().manual_seed(steps))
+        assert x.shape == (200, steps, 3) and torch.equal(x[:, -16], y)
+    first = {tuple(beat.flatten().tolist()) for beat in x[:, :16]}
+    assert len(first) > 5 * 8  # most of the 16 starts of each of the five
+
+
+def test_the_last_row_sits_a_whole_number_of_bars_after_step_32_at_the_round_lengths():
+    rows = 49  # the asking token of a window of T steps stands at T, so training up to 48 steps fills rows 0 to 48
+    assert [length for length in range(rows, 129) if (length - 32) % 16 == 0] == [64, 80, 96, 112, 128]
+    assert (rows - 1) - 16 == 32
+
+
+def test_a_restarted_counter_is_right_in_the_first_block_and_wrong_after_it():
+    restarted = torch.cat([sinusoidal(24, 32), sinusoidal(24, 32)])
+    torch.testing.assert_close(restarted[:24], sinusoidal(48, 32)[:24])
+    assert float((restarted - sinusoidal(48, 32))[24:].abs().amax(1).min()) > 0.5
+    torch.testing.assert_close(torch.cat([sinusoidal(24, 32), sinusoidal(24, 32, start=24)]), sinusoidal(48, 32))
+
+
+def test_eq_04_similarity():
+    rows = torch.randn(400, 64, generator=torch.Generator().manual_seed(0))
+    cosines = torch.nn.functional.cosine_similarity(rows[:, None], rows[None], dim=-1)
+    torch.testing.assert_close(cosines[3, 5], rows[3] @ rows[5] / (rows[3].norm() * rows[5].norm()))
+    other = cosines[*torch.triu_indices(400, 400, offset=1)]
+    assert float(other.mean()) == pytest.approx(0, abs=0.005)
+    assert float(other.std()) == pytest.approx(1 / math.sqrt(64), rel=0.02)
+    assert float((other.abs() > 2 / math.sqrt(64)).float().mean()) == pytest.approx(1 / 20, abs=0.01)
+
+
+def test_the_shipped_generator_has_both_tables():
+    position = Generator.from_pretrained().position
+    assert position.kind == "learned" and position.role.num_embeddings == len(ROLES)
+    assert position.time.num_embeddings > 4 and float(position.time.weight.detach().norm()) > 0  # it began at zero
 
 
 def test_eq_04_tracktime():
@@ -118,16 +185,3 @@ def test_the_exercise_of_the_clocks():
     assert next(i for i, turn in enumerate(turns) if turn > tokens) == 12
     assert sum(turn > tokens for turn in turns) == 20
     assert 32 * math.log(187.5 / (2 * math.pi)) / math.log(10000) == pytest.approx(11.8, abs=0.05)
-
-
-def test_the_wrong_axis_gives_every_step_of_a_song_one_vector():
-    x = torch.zeros(5, 7, 32)  # (batch, steps, width)
-    wrong, right = x + sinusoidal(x.shape[0], 32)[:, None], x + sinusoidal(x.shape[1], 32)
-    assert wrong.shape == right.shape
-    assert float(wrong.std(1).max()) == 0 and float(right.std(1).max()) > 0
-
-
-def test_guessing_costs_ln_2():
-    answers = torch.tensor([0.0, 1.0, 1.0])
-    loss = nn.functional.binary_cross_entropy_with_logits(torch.zeros(3), answers)
-    assert float(loss) == pytest.approx(math.log(2))

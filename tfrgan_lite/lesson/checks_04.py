@@ -66,3 +66,26 @@ def check_04_shift(shift: Callable[[Tensor, int], Tensor]) -> Verdict:
             f"For d_model {d_model} and {steps} steps the result is off by {float((got - want).abs().max()):.2f}."
         )
     return right("One matrix, whatever the position: that is why a layer can learn 'four steps later'.")
+
+
+@check
+def check_04_scale(runs: dict[float, list[float]] | None, best: float | None) -> Verdict:
+    """Exercise 3: ``runs`` is scale -> shares of right answers, one for each seed; ``best`` the scale that won."""
+    if runs is None or best is None:
+        return wrong("Give runs, a dictionary of scale -> shares of right answers, and the best scale.")
+    if len(runs) < 4 or min(runs) > 0.1 or max(runs) < 10:
+        return wrong("runs: try at least four scales, from 0.1 or less to 10 or more.")
+    if min(len(shares) for shares in runs.values()) < 3:
+        return wrong("runs: give three seeds for every scale; one run says nothing of the spread.")
+    every = [share for shares in runs.values() for share in shares]
+    if not all(0 <= share <= 1 for share in every):
+        return wrong("runs: shares lie between 0 and 1; yours may be per cent or losses.")
+    if len(set(every)) == 1:
+        return wrong("runs: all are the same, as if the scale never reached the network: is it passed on to NextStep?")
+    means = {scale: sum(shares) / len(shares) for scale, shares in runs.items()}
+    if best not in means or means[best] < max(means.values()):
+        return wrong(f"best: the highest mean is that of scale {max(means, key=means.get):g}, not of {best:g}.")
+    tied = [f"{scale:g}" for scale in sorted(runs) if scale != best and max(runs[scale]) >= min(runs[best])]
+    if tied:
+        return right(f"Scale {best:g} has the highest mean; the seeds of {', '.join(tied)} overlap with its own: ties.")
+    return right(f"Scale {best:g} is best, and no seed of another scale reaches its worst.")
