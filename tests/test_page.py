@@ -134,6 +134,14 @@ def test_the_page_says_what_a_row_answers_and_how_it_was_trained(ablations, tmp_
     assert figures(tmp_path) == {}
 
 
+def test_rows_of_fewer_seeds_are_told(ablations, tmp_path):
+    (tmp_path / "ablations.json").write_text(json.dumps(ablations))
+    assert "means of 3 seeds;" in results_page(tmp_path)
+    ablations["training"]["LSTM"].pop()
+    (tmp_path / "ablations.json").write_text(json.dumps(ablations))
+    assert "means of 2 to 3 seeds;" in results_page(tmp_path)
+
+
 def test_a_training_table_says_each_thing_once_and_whose_weights_they_are():
     runs = {COIN: [run(COIN, 1), run(COIN, 2, steps=500, seconds=None, commit="def5678")]}
     told = training_table(results("mixers", {}, training={**runs, JITTER: runs[COIN]}))

@@ -75,8 +75,9 @@ def _kind(results: dict) -> str:
 def _section(file: Path, results: dict, away: str) -> str:
     with _reading(file):
         where, training = results["provenance"], results.get("training", {})
-        most = max(results["seeds"].values(), default=1)
-        seeds = (f", seed {where['seed']}" if not training else "") + (f", means of {most} seeds" if most > 1 else "")
+        counts = sorted({len(runs) for runs in training.values()} or {max(results["seeds"].values(), default=1)})
+        means = f", means of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+        seeds = (f", seed {where['seed']}" if not training else "") + (means if counts[-1] > 1 else "")
         told = (
             f"{results['songs']} held-out songs with {where['preset']['judges']} engineers each; preset"
             f" `{where['preset']['name']}`{seeds}; {where['device']}, torch {where['torch']}, commit"
