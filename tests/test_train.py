@@ -357,7 +357,7 @@ def test_the_benchmark_tells_where_a_step_goes(lesson_set, root):
     trainer.step = 1
     taken = benchmark.times(trainer, 1)
     whole = taken.pop("step")
-    assert set(taken) == {"data", "encoder", "decoder", "discriminator", "loss", "rest"}
+    assert set(taken) == {"data", "decide", "compare", "draw", "adversary", "rest"}
     assert sum(taken.values()) == pytest.approx(whole)
     assert all(taken[part] > 0 for part in taken.keys() - {"rest"})
 
