@@ -24,7 +24,7 @@ from tfrgan_lite.batches import Lesson, LessonSet, Share, made_ahead
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.config import PRESETS
 from tfrgan_lite.cores import on_all_cores
-from tfrgan_lite.data import HELD_OUT, leans_right, mean_power, mixed_song, on_held_out_songs, song_tensors
+from tfrgan_lite.data import HELD_OUT, leans_right, mean_mel_power, mixed_song, on_held_out_songs, song_tensors
 from tfrgan_lite.discriminator import mid_side
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.prepare import front, hear, mel_power
@@ -103,7 +103,7 @@ def test_mean_powers_are_the_means_of_the_powers(rate):
     sound[2, 1] = -sound[2, 0]  # nothing in the middle
     spectrum = front(rate).stft(sound)
     expected = mel_power(torch.cat([spectrum, mid_side(spectrum)], dim=-3), rate).mean(-2)
-    found = mean_power(spectrum, rate)
+    found = mean_mel_power(spectrum, rate)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
     assert found[1, 3].max() == 0 and found[2, 2].max() <= 1e-6 * found[2, 3].max()
 

@@ -64,10 +64,11 @@ def stereo_log_mel(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor
     return spectrum_to_log_mel(torch.cat([spectrum, mid_side(spectrum)], dim=-3), sample_rate, mels)
 
 
-def mean_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
+def mean_mel_power(spectrum: Tensor, sample_rate: int, mels: int = 80) -> Tensor:
     """Complex stereo spectra (..., 2, T, K) -> mel power of left, right, mid, side, the mean over time (..., 4, F)."""
     # Mel bands add up powers of bins: their mean over time is that of the bins, which is far less to add up.
-    left, right, side = (power_of(x).mean(-2) for x in (*spectrum.unbind(-3), mid_side(spectrum).select(-3, 1)))
+    channels = spectrum.unbind(-3)
+    left, right, side = (power_of(x).mean(-2) for x in (*channels, (channels[0] - channels[1]) / 2))
     mid = ((left + right) / 2 - side).clamp_min(0)  # |L|² + |R|² = 2 |M|² + 2 |S|²
     return in_mels(torch.stack([left, right, mid, side], dim=-2), sample_rate, mels)
 
@@ -115,7 +116,7 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     song = {
         "envelope": listened.envelope.half(),
         "meters": listened.meters,
-        "dry_power": mean_power(spectrum, rate, mels),
+        "dry_power": mean_mel_power(spectrum, rate, mels),
         "roles": heard.roles,
         "present": heard.present,
         "style": torch.tensor(style_index(raw.style)),
@@ -124,7 +125,7 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     for mixed in mixes:
         lufs = loudness(mixed.mix, rate)
         wet = stft(mixed.wet_stems * amplitude(MASTER_LUFS - lufs))
-        power = mean_power(wet, rate, mels)
+        power = mean_mel_power(wet, rate, mels)
         mirrored = leans_right(song["dry_power"], power, heard.roles)
         turn = [1, 0] if mirrored else [0, 1]
         row = {"lufs": lufs, "mirrored": torch.tensor(mirrored), "wet_power": power[:, [*turn, 2, 3]]}

@@ -76,8 +76,9 @@ def _section(file: Path, results: dict, away: str) -> str:
     with _reading(file):
         where, training = results["provenance"], results.get("training", {})
         counts = sorted({len(runs) for runs in training.values()} or {max(results["seeds"].values(), default=1)})
-        means = f", means of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
-        seeds = (f", seed {where['seed']}" if not training else "") + (means if counts[-1] > 1 else "")
+        least, most = counts[0], counts[-1]
+        means = f", means of {most if least == most else f'{least} to {most}'} seeds" if most > 1 else ""
+        seeds = (f", seed {where['seed']}" if not training else "") + means
         told = (
             f"{results['songs']} held-out songs with {where['preset']['judges']} engineers each; preset"
             f" `{where['preset']['name']}`{seeds}; {where['device']}, torch {where['torch']}, commit"
