@@ -19,12 +19,13 @@ from tfrgan_lite.batches import MARGIN, LessonSet, Share
 from tfrgan_lite.beta_vae import SharedNoise
 from tfrgan_lite.cache import Cache
 from tfrgan_lite.checkpoint import CHECKPOINT, PREVIOUS
+from tfrgan_lite.data import HELD_OUT
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.files import load_tensors, save_tensors
 from tfrgan_lite.generator import FineHead
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.prepare import spectrum_to_log_mel
-from tfrgan_lite.train import Trainer, train
+from tfrgan_lite.train import DRAWS, Trainer, train
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,20 @@ def test_training_learns_more_than_leaving_the_faders_alone(lesson_set):
     trainer.fit(progress=False)
     first, last = (sum(h["mix"] for h in part) / 5 for part in (trainer.history[:5], trainer.history[-5:]))
     assert last < 0.8 * first
+
+
+def test_the_score_tells_songs_learned_by_heart(lesson_set):
+    """It falls for the songs that are learned from, more than for others, whose seeds come later; and changes nothing."""
+    trainer = Trainer(replace(TINY, steps=60, learning_rate=1e-2), lesson_set)
+    others = LessonSet(TINY, progress=False, first=HELD_OUT)
+    before = trainer.score(lesson_set, 4), trainer.score(others, 4)
+    trainer.fit(progress=False)
+    after = trainer.score(lesson_set, 4), trainer.score(others, 4)
+    assert after[0] < 0.7 * before[0] and after[0] / before[0] < 0.9 * after[1] / before[1]
+    assert trainer.score(lesson_set, 4) == after[0] == trainer.score(lesson_set, 99)  # there are no more
+    last = lesson_set.listened([3]).to(torch.device("cpu"))
+    alone = [trainer.energy(last, SharedNoise(draw), trainer.generator).item() for draw in range(DRAWS)]
+    assert trainer.score(lesson_set, 1) == pytest.approx(sum(alone) / DRAWS)
 
 
 @pytest.mark.parametrize(

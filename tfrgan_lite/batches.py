@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
@@ -100,6 +100,7 @@ class LessonSet:
         preset: the experiment.
         progress: whether to show a bar.
         cache: where the songs are kept; the usual one, ``Cache()``, if None.
+        first: seed of the first song.
 
     Raises:
         UserError: as :func:`training_songs`.
@@ -107,9 +108,9 @@ class LessonSet:
 
     SAMPLE_RATE = 44100
 
-    def __init__(self, preset: Preset, progress: bool = True, cache: Cache | None = None):
+    def __init__(self, preset: Preset, progress: bool = True, cache: Cache | None = None, first: int = 0):
         self.preset = preset
-        songs = training_songs(preset, cache or Cache(), progress)
+        songs = training_songs(preset, cache or Cache(), progress, first)
         self.lessons = [Lesson(song, mix) for song in songs for mix in range(preset.mixes)]
         self.with_audio = sum("dry" in song for song, _ in self.lessons)  # the first of them
         self.tracks = np.array([len(song["roles"]) for song, _ in self.lessons])
@@ -143,6 +144,12 @@ class LessonSet:
             mix_log_mel=torch.stack([self._mix(lesson, offset) for lesson in compared]),
             offset=offset,
         )
+
+    def listened(self, chosen: Sequence[int]) -> Batch:
+        """A batch of some of the lessons, by number, that are listened to alone: it has no audio."""
+        rows = [self._heard(self.lessons[i]) for i in chosen]
+        nothing = dict.fromkeys(("log_mel", "dry", "reverb", "mix_log_mel", "stems_log_mel"), torch.empty(0))
+        return Batch(**_padded(rows, int(self.tracks[list(chosen)].max())), **nothing, offset=0)
 
     def _draw(self, among: int, count: int, tracks: int, rng: np.random.Generator) -> np.ndarray:
         """Some of the first lessons, whose songs have that many tracks, and where these are too few, about that many:

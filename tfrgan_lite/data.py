@@ -148,8 +148,9 @@ def song_tensors(raw: Song, mixes: list[Engineered], mels: int, audio: bool = Tr
     return song
 
 
-def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[dict[str, Tensor]]:
-    """The preset's training songs as :func:`song_tensors`, from the cache, or rendered into it on all cores.
+def training_songs(preset: Preset, cache: Cache, progress: bool = True, first: int = 0) -> list[dict[str, Tensor]]:
+    """The preset's training songs, or as many others whose seeds start at ``first``, as :func:`song_tensors`, from the
+    cache, or rendered into it on all cores.
 
     They are the same for every seed of training; the first ``songs_with_audio`` have audio. The bar begins with the
     songs that are there, and says what the others will take once one of each kind is rendered. With a cache that keeps
@@ -159,7 +160,7 @@ def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[
     """
     recipe = (preset.seconds, preset.mixes, preset.architecture.mels)
     songs = {}
-    for number, turn in enumerate(_turns(0, preset.songs)):
+    for number, turn in enumerate(_turns(first, preset.songs)):
         made_of = (*turn, *recipe, number < preset.songs_with_audio)
         songs[key_of(MADE_BY, *made_of)] = made_of
     checked = tqdm(songs, "checking songs", disable=not progress, unit="song", leave=False, delay=1)
@@ -170,18 +171,18 @@ def training_songs(preset: Preset, cache: Cache, progress: bool = True) -> list[
     kinds: dict[tuple[str, bool], list[str]] = {}  # by style and audio
     for key in missing:
         kinds.setdefault((songs[key][1], songs[key][-1]), []).append(key)
-    first = [keys[0] for keys in kinds.values()]
-    rest = [key for key in missing if key not in set(first)]
+    samples = [keys[0] for keys in kinds.values()]
+    rest = [key for key in missing if key not in set(samples)]
     with tqdm(None, "rendering songs", len(songs), disable=not progress, initial=len(there), unit="song") as bar:
-        sample = on_all_cores(_rendered, [(MADE_BY, None, key, songs[key]) for key in first])
+        rendered = on_all_cores(_rendered, [(MADE_BY, None, key, songs[key]) for key in samples])
         size = 0
-        for keys, tensors in zip(kinds.values(), sample, strict=True):
+        for keys, tensors in zip(kinds.values(), rendered, strict=True):
             there[keys[0]] = tensors
             size += len(keys) * sum(tensor.nbytes for tensor in tensors.values())
             bar.update()
         bar.set_description(f"rendering songs, about {size_of(size)} in {cache}")
         cache.make_room(size, songs)
-        for key in first:
+        for key in samples:
             cache.put(key, there[key])
             there[key] = cache.get(key) or there[key]
         others = on_all_cores(_rendered, [(MADE_BY, cache, key, songs[key]) for key in rest])

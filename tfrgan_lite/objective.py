@@ -79,18 +79,19 @@ class Objective:
             decision = self.learner(*heard, z, batch.present, batch.log_mel, batch.offset, sides, noise)
         return decision, kl.sum(-1).mean()
 
-    def energy(self, batch: Batch, noise: SharedNoise) -> Tensor:
+    def energy(self, batch: Batch, noise: SharedNoise, generator: Generator | None = None) -> Tensor:
         """Energy score of what two draws of z make of each song by the console, as in use: of the mean spectra of its
-        tracks, and of all together in broad bands.
+        tracks, and of all together in broad bands. The draws are the learner's, or another generator's.
         """
+        generator = generator or self.learner
         z = batch.dry_power.new_zeros(len(batch.style), self.preset.architecture.z)
         made, sides, still = [], self.sides(batch), Stillness()
         with self.accelerator.autocast():
-            heard = self.learner.hear(batch.envelope, batch.meters, batch.roles, batch.present, still)
+            heard = generator.hear(batch.envelope, batch.meters, batch.roles, batch.present, still)
             for _ in range(2):
                 drawn = normal_like(z, noise)
-                h, _ = self.learner.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
-                console = self.learner.coarse(h, drawn, batch.meters, batch.present).facing(sides)
+                h, _ = generator.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
+                console = generator.coarse(h, drawn, batch.meters, batch.present).facing(sides)
                 made.append(long_term(console, batch.dry_power))
         each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
         whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 
 from . import checkpoint
 from .batches import Batch, LessonSet, made_ahead
-from .beta_vae import active_units
+from .beta_vae import SharedNoise, active_units
 from .cache import Cache
 from .checkpoint import CHECKPOINT
 from .config import Preset
@@ -28,6 +29,7 @@ from .losses import ADVERSARIAL, gradient_penalty, kl_per_token
 from .memory import keep_freed_memory
 from .objective import Objective
 
+DRAWS = 4  # for a score, of two mixes each
 WAIT = timedelta(hours=24)  # of the other processes, while one renders songs
 adamw = partial(torch.optim.AdamW, fused=True)  # one pass over all weights: many are small
 
@@ -203,6 +205,20 @@ class Trainer(Objective):
         for player, rate in (("generator", p.learning_rate), ("discriminator", p.discriminator_rate)):
             for group in self.optimisers[player].param_groups:
                 group["lr"] = rate * p.share_of_rate(k)
+
+    @torch.no_grad()
+    def score(self, lessons: LessonSet, last: int) -> float:
+        """The mean :meth:`energy` of the generator over the last lessons of a set, by this process alone."""
+        self.generator.eval()
+        skipped, total = max(0, len(lessons.lessons) - last), 0.0
+        order = skipped + np.argsort(lessons.tracks[skipped:], kind="stable")  # of as many tracks: little is padded
+        for first in range(0, len(order), self.preset.batch):
+            chosen = order[first : first + self.preset.batch]
+            batch = lessons.listened(chosen).to(self.device)
+            for draw in range(DRAWS):
+                noise = SharedNoise(DRAWS * first + draw, self.device)
+                total += float(self.energy(batch, noise, self.generator)) * len(chosen) / DRAWS
+        return total / len(order)
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, by the main process alone. Raises UserError as :func:`tfrgan_lite.checkpoint.write`."""

@@ -18,6 +18,7 @@ from . import judge, rivals
 from .batches import LessonSet
 from .cache import Cache, fingerprint
 from .config import Preset
+from .data import HELD_OUT
 from .errors import UserError
 from .files import make_folder
 from .generator import Generator
@@ -98,15 +99,16 @@ def train_variant(
         resume, progress, cache: as :func:`tfrgan_lite.train.train` takes them.
 
     Returns:
-        The trained model in evaluation mode; its ``card`` has ``training``: variant, steps, seconds and provenance.
-        None in every process but the main one.
+        The trained model in evaluation mode; its ``card`` has ``training``: variant, steps, seconds and provenance, and
+        of a generator ``own_score`` and ``held_out_score``, the energy scores of songs that it learned from and of
+        held-out ones, and the discriminator's ``accuracy`` at the end. None in every process but the main one.
 
     Raises:
         UserError: for an unknown variant, ``resume`` of a rival network, and as :func:`tfrgan_lite.train.train`.
     """
     name = name_of(name)
     config = VARIANTS[name].config(preset if steps is None else replace(preset, steps=steps))
-    about = {"variant": name, "changes": VARIANTS[name].changes, **provenance(config)}
+    about, learned = {"variant": name, "changes": VARIANTS[name].changes, **provenance(config)}, {}
     if VARIANTS[name].network:
         if resume:
             raise UserError(f"--resume: a {name} has no checkpoints to resume; train it anew")
@@ -116,11 +118,23 @@ def train_variant(
         if not trainer.accelerator.is_main_process:
             return None
         model, steps, (done, seconds) = trainer.generator, trainer.step, trainer.took
+        learned = _learned(trainer, progress, cache)
         # What was done before it was stopped is taken to have been as fast; None: it had been done already.
         seconds = round(seconds / done * steps) if done else None
     make_folder(Path(out))
-    model.card = {"training": about | {"steps": steps, "seconds": seconds}}
+    model.card = {"training": about | {"steps": steps, "seconds": seconds} | learned}
     return model
+
+
+def _learned(trainer: Trainer, progress: bool, cache: Cache | None) -> dict[str, float]:
+    """How far it has learned songs by heart, and how well its adversary tells it from engineers: the energy score of
+    songs that it learned from and of as many held-out ones, and the discriminator's accuracy in the last tenth."""
+    others = replace(trainer.preset, songs=trainer.preset.held_out, songs_with_audio=0)
+    lessons = LessonSet(others, progress, cache, HELD_OUT)
+    last = len(lessons.lessons)
+    found = {"own_score": trainer.score(trainer.lessons, last), "held_out_score": trainer.score(lessons, last)}
+    told = [step["accuracy"] for step in trainer.history[-max(1, trainer.step // 10) :] if "accuracy" in step]
+    return found | ({"accuracy": sum(told) / len(told)} if told else {})
 
 
 def _train_network(

@@ -12,6 +12,7 @@ SUBJECT = "TFR-GAN"
 COIN, JITTER = "regression with coin", "regression with coin and jitter"
 RIVALS = ("console network", "wave U-Net")
 PAPER = "paper's recipe"
+FEW = "a tenth of the songs"
 MIXERS, ABLATIONS, CURVE = KINDS = ("mixers", "ablations", "curve")
 TIMES = " × "  # in the name of a point of the curve: between what is changed, and how many times it is as large
 RECONSTRUCTION = {"adversarial_weight": 0.0, "energy_weight": 0.0}
@@ -40,7 +41,7 @@ class Variant:
 
     def config(self, preset: Preset) -> Preset:
         """A preset with the variant's changes."""
-        scaled = {name: factor * getattr(preset, name) for name, factor in self.times.items()}
+        scaled = {name: type(value := getattr(preset, name))(factor * value) for name, factor in self.times.items()}
         return replace(
             preset, architecture=replace(preset.architecture, **self.architecture), **{**self.preset, **scaled}
         )
@@ -66,6 +67,10 @@ def _shape(answers: str, **architecture) -> Variant:
 
 def _point(answers: str, **fields) -> Variant:
     return Variant(answers, kinds=(CURVE,), **fields)
+
+
+def _few(answers: str, **fields) -> Variant:
+    return Variant(answers, times={"songs": 0.1}, **fields)
 
 
 BETA = "How far can β go before the modules' units die?"
@@ -107,6 +112,9 @@ VARIANTS = {
     "no position": _shape("Does position encoding strengthen the Transformer?", position="none"),
     "sinusoidal position": _shape("Does it have to be learned?", position="sinusoidal"),
     "LSTM": _shape("Does attention grasp what a bidirectional LSTM of its size does not?", core="lstm"),
+    FEW: _few("What is learned by heart where songs are few?"),
+    f"{FEW}, no β-VAE": _few("And more of it without the modules?", architecture={"latent": 0}),
+    f"{FEW}, β = 1e-2": _few("Does a higher β keep from it?", preset={"beta": 1e-2}),
     "latent KL × 0.25": _point("What does a cheaper latent buy?", times={"latent_weight": 0.25}),
     "latent KL × 4": _point("And a dearer one?", times={"latent_weight": 4.0}),
     "adversary × 0": _point("What is drawn without the adversary?", weights_of="no adversary"),
