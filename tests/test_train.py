@@ -58,7 +58,7 @@ def test_training_learns_more_than_leaving_the_faders_alone(lesson_set):
 
 
 def test_the_score_tells_songs_learned_by_heart(lesson_set):
-    """It falls for the songs that are learned from, more than for others, whose seeds come later; and changes nothing."""
+    """It falls for the songs that are learned from, more than for others."""
     trainer = Trainer(replace(TINY, steps=60, learning_rate=1e-2), lesson_set)
     others = LessonSet(TINY, progress=False, first=HELD_OUT)
     before = trainer.score(lesson_set, 4), trainer.score(others, 4)
