@@ -16,7 +16,18 @@ from tfrgan_lite.cache import Cache, key_of
 from tfrgan_lite.config import preset
 from tfrgan_lite.cores import on_all_cores
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.evaluate import System, bars, differences, evaluate, pooled, results_page, rules, table, tables
+from tfrgan_lite.evaluate import (
+    System,
+    bars,
+    differences,
+    evaluate,
+    on_held_out,
+    pooled,
+    results_page,
+    rules,
+    table,
+    tables,
+)
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import STYLES
 from tfrgan_lite.metrics.distances import energy_distance, mmd
@@ -95,6 +106,26 @@ def test_a_perfect_system_is_as_good_as_the_floor(results):
     assert perfect["centred"][0] == 0 == floor["centred"][0]
     assert perfect["pan"][0] < 0.2 and perfect["keys"][0] > 0.9
     assert abs(perfect["covered"][0]) < 1 < 0.5 * abs(useless["covered"][0])
+    assert perfect["style"][0] == pytest.approx(floor["style"][0], abs=0.2)
+
+
+def test_a_style_is_told_by_other_songs_of_it():
+    """Mixes of one style are points around one corner; a style that no other song has is not asked for."""
+    source = torch.Generator().manual_seed(0)
+
+    def mixes(corner):
+        return torch.eye(3)[corner] + 0.2 * torch.randn(4, 3, generator=source)
+
+    tally = Tally.__new__(Tally)  # without all else that it keeps of a song
+    tally.scale = torch.ones(3)
+    tally.truths = [{"features": mixes(style), "style": torch.tensor(style)} for style in (0, 1, 2, 0, 1)]
+    ears = [tally._ear(song) for song in range(5)]
+    assert ears[2] is None and None not in (*ears[:2], *ears[3:])
+    for ear, style in zip(ears[:2] + ears[3:], (0, 1, 0, 1), strict=True):
+        right, wrong = (ear.predict(mixes(corner).numpy()) == style for corner in (style, 1 - style))
+        assert right.mean() == 1 and wrong.mean() == 0
+    tally.truths = tally.truths[::3]
+    assert tally._ear(0) is None  # among songs of one style there is nothing to tell
 
 
 def test_who_averages_or_always_answers_the_same_is_found_out(results):
@@ -197,7 +228,7 @@ def test_a_cache_that_keeps_nothing_serves_too():
 
 def test_shuffled_songs_are_seen_by_the_energy_distance_alone(results, cache):
     """A system that plays another song's mix: the marginal measure cannot know."""
-    truths = [judge.judged(1_000_000 + i, STYLES[i % 5], {}, CONFIG, cache)[0] for i in range(CONFIG.held_out)]
+    truths, _ = on_held_out({}, CONFIG, progress=False, cache=cache)
     tally = Tally(truths)
     points = [truth["features"] / tally.scale for truth in truths]
     mine, others = [x[:2] for x in points], [x[2:] for x in points]

@@ -4,14 +4,15 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
-from tfrgan_lite.claims import AGAINST, BOTH, CLAIMS, FOR, NEITHER, claims_table
+from tfrgan_lite.claims import AGAINST, BOTH, CLAIMS, FOR, LESS_BY_HEART, NEITHER, claims_table, over_seeds
 from tfrgan_lite.curve import GREY, draw, in_order, series
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.page import ablation_table, figures, results_page, training_table
 from tfrgan_lite.report import FLOOR, card, table
-from tfrgan_lite.variants import COIN, JITTER, SUBJECT, VARIANTS
+from tfrgan_lite.variants import COIN, FEW, JITTER, SUBJECT, VARIANTS
 
 WHERE = {
     "preset": {"judges": 8, "name": "cpu"},
@@ -121,6 +122,43 @@ def test_rows_speak_together_and_are_told_one_by_one():
 def test_claims_are_answered_by_rows_that_there_are():
     rows = [row for claim in CLAIMS for row in (*claim.without, *claim.with_it)]
     assert all("ablations" in VARIANTS[row].kinds for row in rows) and len(set(rows)) == len(rows)
+
+
+def trained(row, *scores, **more):
+    return [run(row, seed, own_score=own, held_out_score=other, **more) for seed, (own, other) in enumerate(scores)]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "verdict"), [((0.3, 0.31, 0.32), FOR), ((0.1, 0.11, 0.12), AGAINST), ((0.1, 0.2, 0.3), NEITHER)]
+)
+def test_what_is_learned_by_heart_speaks_for_regularisation_or_against_it(gaps, verdict):
+    """With modules the gap is 0.2; the seeds are paired."""
+    training = {
+        FEW: trained(FEW, (0.4, 0.6), (0.4, 0.6), (0.4, 0.6)),
+        f"{FEW}, no β-VAE": trained(f"{FEW}, no β-VAE", *((0.4, 0.4 + gap) for gap in gaps)),
+    }
+    (line,) = claims_table({"differences": {}, "training": training}).splitlines()[2:]
+    assert line.startswith(f"| {LESS_BY_HEART} | by heart, {FEW}, no β-VAE less {FEW}: ") and line.count(" less ") == 1
+    assert line.endswith(f" | {verdict} |")
+    training.pop(FEW)
+    assert claims_table({"differences": {}, "training": training}) == ""
+
+
+def test_an_interval_over_seeds_is_that_of_the_mean():
+    """By hand: the mean of 1, 2, 3 is 2, its standard error 1/√3, and Student's t with 2 degrees is 4.303."""
+    assert over_seeds([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
+    assert over_seeds([2.0]) == (2, -np.inf, np.inf)
+
+
+def test_the_page_tells_what_was_learned_by_heart_and_how_often_the_critic_was_right(ablations, tmp_path):
+    (tmp_path / "ablations.json").write_text(json.dumps(ablations))
+    assert "by heart" not in results_page(tmp_path)  # of trainings that do not say
+    ablations["training"][SUBJECT] = trained(SUBJECT, (0.4, 0.5), (0.4, 0.7), accuracy=0.75)
+    ablations["training"]["no adversary"] = trained("no adversary", (0.3, 0.5))
+    (tmp_path / "ablations.json").write_text(json.dumps(ablations))
+    page = results_page(tmp_path)
+    assert f"| {SUBJECT} | 0.400 | 0.600 | 0.200 (-1.071 to 1.471) | 75 % |" in page
+    assert "| no adversary | 0.300 | 0.500 | 0.200 (-inf to inf) | – |" in page
 
 
 def test_the_page_says_what_a_row_answers_and_how_it_was_trained(ablations, tmp_path):

@@ -3,12 +3,23 @@
 Only what a part does to the mixes is asked here; what lies in the latents is chapter 06's.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .report import MEASURES
-from .variants import PAPER
+import numpy as np
+from scipy.stats import ttest_1samp
 
-SIGNS = {"matched_db": 1, "energy": 1, "gain_db": 1, "covered": 1, "keys": -1}  # of a difference that is for the worse
+from .report import MEASURES, cell
+from .variants import FEW, PAPER, SUBJECT
+
+SIGNS = {
+    "matched_db": 1,
+    "energy": 1,
+    "gain_db": 1,
+    "covered": 1,
+    "keys": -1,
+    "style": -1,
+}  # of a difference that is for the worse
 FOR, AGAINST, BOTH, NEITHER = "for it", "against it", "both ways", "no difference to be seen"
 
 
@@ -50,6 +61,17 @@ CLAIMS = (
 )
 
 
+LESS_BY_HEART = "Regularisation keeps the model from learning its songs by heart."
+REGULARISED = (  # more, less: what the second has of regularisation, the first has not
+    (f"{FEW}, no β-VAE", FEW),
+    (FEW, f"{FEW}, β = 1e-2"),
+    ("no β-VAE", SUBJECT),
+    (SUBJECT, "β = 1e-2"),
+)
+SCORES = ("own_score", "held_out_score", "accuracy")
+Trained = Mapping[str, Sequence[dict]]  # name of a row -> what is told of the training of each seed
+
+
 def claims_table(results: dict) -> str:
     """Markdown: each claim, and for each row that answers it what is better or worse than with all of ours, as far as
     the 95 % interval of the difference leaves out 0; empty if no row answers any.
@@ -67,9 +89,9 @@ def claims_table(results: dict) -> str:
         ]
         if told:
             speaks = {sign * better_or_worse for _, sign, found in told for better_or_worse, _ in found}
-            verdict = {(): NEITHER, (1,): FOR, (-1,): AGAINST}.get(tuple(sorted(speaks)), BOTH)
             cells = "; ".join(f"{row}: {', '.join(words for _, words in found) or 'as ours'}" for row, _, found in told)
-            lines.append(f"| {claim.text} | {cells} | {verdict} |")
+            lines.append(f"| {claim.text} | {cells} | {_verdict(speaks)} |")
+    lines += _regularised(results.get("training", {}))
     return "\n".join(["| the paper says | measured | which speaks |", "|---|---|---|", *lines]) if lines else ""
 
 
@@ -83,3 +105,49 @@ def _apart(differences: dict[str, list[float]]) -> list[tuple[int, str]]:
             name, digits = MEASURES[measure][:2]
             found.append((worse, f"{name} {difference:+.{digits}f}, {'worse' if worse > 0 else 'better'}"))
     return found
+
+
+def _verdict(speaks: set[int]) -> str:
+    """In a word: what speaks for a claim is 1, what speaks against it -1."""
+    return {(): NEITHER, (1,): FOR, (-1,): AGAINST}.get(tuple(sorted(speaks)), BOTH)
+
+
+def by_heart(training: Trained, row: str) -> dict[int, float]:
+    """Of each seed of a row whose training tells it, how much lower the energy score is on songs that were learned from
+    than on held-out ones."""
+    runs = [run for run in training.get(row, ()) if "own_score" in run]
+    return {run["seed"]: run["held_out_score"] - run["own_score"] for run in runs}
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and 95 % interval of the mean, by Student's t; without an end for a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, -np.inf, np.inf
+    interval = ttest_1samp(values, 0).confidence_interval()
+    return mean, float(interval.low), float(interval.high)
+
+
+def _regularised(training: Trained) -> list[str]:
+    """The line of LESS_BY_HEART: of each pair of rows the difference, seed by seed, in what is learned by heart."""
+    words, speaks = [], set()
+    for more, less in REGULARISED:
+        one, other = (by_heart(training, row) for row in (more, less))
+        if both := sorted(one.keys() & other.keys()):
+            difference = over_seeds([one[seed] - other[seed] for seed in both])
+            speaks |= {1} if difference[1] > 0 else {-1} if difference[2] < 0 else set()
+            words.append(f"{more} less {less}: {cell(difference, 3)}")
+    return [f"| {LESS_BY_HEART} | by heart, {'; '.join(words)} | {_verdict(speaks)} |"] if words else []
+
+
+def learned_table(training: Trained) -> str:
+    """Markdown: of each row the energy scores of its own songs and of held-out ones, what it has learned by heart, and
+    how often its discriminator was right at the end; empty if no training tells it."""
+    lines = []
+    for row, runs in training.items():
+        if gaps := by_heart(training, row):
+            own, held_out, right = ([run[key] for run in runs if key in run] for key in SCORES)
+            told = [f"{np.mean(own):.3f}", f"{np.mean(held_out):.3f}", cell(over_seeds([*gaps.values()]), 3)]
+            lines.append(f"| {row} | {' | '.join(told)} | {f'{100 * np.mean(right):.0f} %' if right else '–'} |")
+    head = "| row | score, own songs | score, held-out songs | by heart | critic right |"
+    return "\n".join([head, "|---|---|---|---|---|", *lines]) if lines else ""

@@ -18,7 +18,7 @@ from .data import HELD_OUT
 from .errors import UserError
 from .generator import Generator
 from .judge import System, by_generator, by_rule, by_static_rule, judged, truth_key
-from .labels import STYLES
+from .labels import STYLES, style_index
 from .metrics.bootstrap import interval
 from .mix import Mixer
 from .page import results_page
@@ -187,7 +187,8 @@ def on_held_out(
     """What the engineers, and what each system, did on each of the preset's held-out songs, on all cores.
 
     Returns:
-        ``truth`` of each song and ``made`` of each song, as `judge.judged` has them. Arguments as :func:`evaluate`.
+        ``truth`` of each song, with its ``style``, and ``made`` of each song, as `judge.judged` has them. Arguments as
+        :func:`evaluate`.
     """
     cache, songs = cache or Cache(), [(HELD_OUT + i, STYLES[i % len(STYLES)]) for i in range(preset.held_out)]
     keys = [truth_key(seed, style, preset) for seed, style in songs]
@@ -198,7 +199,10 @@ def on_held_out(
     cache.make_room(missing * (views + 2**20), keys)
     job = partial(judged, systems=systems, preset=preset, cache=cache)
     found = list(tqdm(on_all_cores(job, songs), "judging songs", len(songs), disable=not progress, unit="song"))
-    return [truth for truth, _ in found], [made for _, made in found]
+    styles = (torch.tensor(style_index(style)) for _, style in songs)
+    return [truth | {"style": style} for (truth, _), style in zip(found, styles, strict=True)], [
+        made for _, made in found
+    ]
 
 
 def _validity(made: list[dict]) -> dict[str, float]:

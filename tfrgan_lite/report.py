@@ -27,6 +27,11 @@ MEASURES = {
     "width_sd": ("width, sd", 2, "stereo width against the engineers', in their standard deviations; 0 is right"),
     "both_sides": ("both sides", 2, "share of songs whose mixes reach both sides, of those that engineers take there"),
     "centred": ("in the centre", 3, "share of tracks in the centre that no engineer puts there"),
+    "style": (
+        "style told",
+        2,
+        "share of mixes whose style is told by who learned it from engineers' mixes of other songs",
+    ),
     "covered": ("covered, %", 1, "how much more of a track lies under the others than engineers leave; 0 is right"),
     "keys": (
         "keys follow",
@@ -37,7 +42,14 @@ MEASURES = {
 MAIN = ("matched_db", "as_is_db", "energy", "diversity", "gain_db")
 GROUPS = {
     "One mix against one engineer's": ("matched_db", "as_is_db", "unswapped_db", "stft", "stft_mid_side"),
-    "What is drawn against what engineers do": ("energy", "settings_energy", "console_energy", "mmd", "diversity"),
+    "What is drawn against what engineers do": (
+        "energy",
+        "settings_energy",
+        "console_energy",
+        "mmd",
+        "diversity",
+        "style",
+    ),
     "Tracks": ("gain_db", "covered", "keys"),
     "Stereo": ("width_sd", "pan", "both_sides", "centred"),
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from .metrics.bootstrap import resamples
@@ -33,8 +34,8 @@ class Tally:
     (1 + RESAMPLES,). The same resamples for all systems, so that ratios of their measures have intervals, too.
 
     Args:
-        truths: the engineers' side of each song, as `judge.judged` returns it. What they do sets the scale of all
-            features and settings.
+        truths: the engineers' side of each song, as `judge.judged` returns it, and its ``style`` (). What they do sets
+            the scale of all features and settings.
     """
 
     def __init__(self, truths: list[Song]):
@@ -43,17 +44,18 @@ class Tally:
         self.scale, self.width = scale_of(points), kernel_width(points / scale_of(points))
         self.settings_scale = scale_of(torch.cat([truth["settings"].flatten(0, 1) for truth in truths]))
         self.console_scale = scale_of(torch.cat([truth["console"].flatten(0, 1) for truth in truths]))
+        self.ears = [self._ear(left_out) for left_out in range(len(truths))]
 
     def measures(self, made: list[Song], truths: list[Song]) -> Measures:
         """A system's measures from what `judge.judged` returns of each song, by name; what it has not is left out."""
-        rows = [self._song(x, y) for x, y in zip(made, truths, strict=True)]
+        rows = [self._song(*each) for each in zip(made, truths, self.ears, strict=True)]
         names = {name: None for row in rows for name in row}  # a set that keeps the order
         parts = {name: np.array([row.get(name, (0.0, 0.0)) for row in rows], float) for name in names}
         sums = {name: values[self.drawn].sum(1) for name, values in parts.items()}  # (1 + RESAMPLES, 2)
         measured = {name: _over(*both.T) for name, both in sums.items() if both[0, 1] > 0}
         return measured | self._of_all_songs(made, truths)
 
-    def _song(self, x: Song, y: Song) -> dict[str, tuple[float, float]]:
+    def _song(self, x: Song, y: Song, ear: LinearDiscriminantAnalysis | None) -> dict[str, tuple[float, float]]:
         """Each measure of one song as a numerator and a denominator: over songs, each is summed."""
         row = {name: (float(x[name].mean()), 1.0) for name in DISTANCES}
         points, true = x["features"] / self.scale, y["features"] / self.scale
@@ -61,6 +63,8 @@ class Tally:
         row["width_sd"] = (float(points[:, WIDTH].mean() - true[:, WIDTH].mean()), 1.0)
         row["diversity"] = (float(spread(points)), float(spread(true)))
         row["between_db"] = (float(x["between_db"]), 1.0)
+        if ear:
+            row["style"] = (float((ear.predict(points.numpy()) == int(y["style"])).mean()), 1.0)
         if present.any():
             under = [float(both["covered"][:, present].mean()) for both in (x, y)]
             row["covered"] = (100 * (under[0] - under[1]), 1.0)
@@ -76,6 +80,15 @@ class Tally:
                     both = (z[name].div(scale).flatten(1) / z[name].shape[1] ** 0.5 for z in (x, y))
                     row[f"{name}_energy"] = (energy_distance(*both), 1.0)
         return row
+
+    def _ear(self, left_out: int) -> LinearDiscriminantAnalysis | None:
+        """Who tells styles by the engineers' mixes of all songs but one; None if no other song has its style."""
+        others = [truth for i, truth in enumerate(self.truths) if i != left_out]
+        styles = [int(truth["style"]) for truth in others for _ in truth["features"]]
+        if int(self.truths[left_out]["style"]) not in styles or len(set(styles)) < 2:
+            return None
+        points = torch.cat([truth["features"] for truth in others]) / self.scale
+        return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(points.numpy(), styles)
 
     def _of_all_songs(self, made: list[Song], truths: list[Song]) -> Measures:
         """What is no mean over songs."""
@@ -120,7 +133,7 @@ class Tally:
             splits.append(self.measures(made, others))
         measured = mean(splits)
         themselves = [{**truth, "between_db": torch.zeros(())} for truth in self.truths]
-        whole = [self._song(one, one) for one in themselves]
+        whole = [self._song(*each) for each in zip(themselves, themselves, self.ears, strict=True)]
         for name in ("both_sides", "centred"):
             measured.pop(name, None)
             values = np.array([row[name] for row in whole], float)[self.drawn].sum(1)
@@ -135,7 +148,7 @@ def _some(truth: Song, rows: Tensor, others: Tensor) -> Song:
     distances = {name: truth[name][rows][:, others] for name in ("matched_db", "unswapped_db", "as_is_db")}
     between = truth["matched_db"][rows][:, rows] if len(rows) > 1 else truth["matched_db"][rows][:, others]
     return {
-        **{name: truth[name] for name in ("present", "movers", "keys", "stft", "stft_mid_side")},
+        **{name: truth[name] for name in ("present", "movers", "keys", "style", "stft", "stft_mid_side")},
         **taken,
         **distances,
         "between_db": between.sum() / max(len(rows) * (len(rows) - 1), 1),
