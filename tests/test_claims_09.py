@@ -13,6 +13,7 @@ from scipy.signal import sosfreqz
 from tfrgan_lite.audio import k_weighting
 from tfrgan_lite.metrics.distances import energy_distance, gaussian, kernel_width, mmd, spread
 from tfrgan_lite.metrics.features import covered
+from tfrgan_lite.tally import Tally
 
 COIN = torch.tensor([[-0.8], [0.8]])
 
@@ -129,3 +130,20 @@ def test_eq_09_covered():
     assert through_the_package(bands) == pytest.approx(expected)
     assert through_the_package(torch.eye(2)) == pytest.approx([0, 0])
     assert through_the_package(torch.ones(2, 2)) == pytest.approx([0.5, 0.5])
+
+
+def test_eq_09_style():
+    """The thresholds done by hand, from the package's listener; the formula from what it has learned."""
+    bell = np.random.default_rng(0).normal(size=(3000, 1))
+    for firsts, threshold in ((1, 2.0), (3, 2 + 0.25 * math.log(3))):
+        songs = [(0, bell)] * firsts + [(1, bell + 4)] + [(1, bell[:1])]  # the last one is judged
+        tally = Tally.__new__(Tally)  # without all else that it keeps of a song
+        tally.scale = torch.ones(1)
+        tally.truths = [{"features": torch.from_numpy(x), "style": torch.tensor(style)} for style, x in songs]
+        ear = tally._ear(firsts + 1)
+        grid = np.linspace(0, 4, 4001)[:, None]
+        assert grid[ear.predict(grid).argmax(), 0] == pytest.approx(threshold, abs=0.1)
+        sigma, mu, share = ear.covariance_, ear.means_, ear.priors_
+        scores = grid @ np.linalg.solve(sigma, mu.T) - 0.5 * np.diag(mu @ np.linalg.solve(sigma, mu.T)) + np.log(share)
+        assert (scores.argmax(1) == ear.predict(grid)).all()
+    assert round(2 + 0.25 * math.log(3), 2) == 2.27
