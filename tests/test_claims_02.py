@@ -13,6 +13,9 @@ from tfrgan_lite import baselines
 from tfrgan_lite.audio import limiter_gain, loudness
 from tfrgan_lite.baselines import StaticRule, knowledge, learned, logic
 from tfrgan_lite.baselines.levels import trimmed_to_loudness
+from tfrgan_lite.generator import WEIGHTS, Generator
+from tfrgan_lite.judge import by_generator
+from tfrgan_lite.metrics.features import FEATURES, POSITION, features, mean_power, settings
 from tfrgan_lite.metrics.mixing import log_mel_distance
 from tfrgan_lite.studio import engineer, song
 from tfrgan_lite.studio.ears import BAND_HZ, by_width, listen
@@ -215,23 +218,51 @@ def test_levels_are_most_of_the_rules_and_reverb_hardly_shows(raw, mixes):
     assert all(without(kind) < level - 1 for kind in ("pan", "EQ", "compression"))
 
 
+def shipped(name):
+    return Generator.from_pretrained(WEIGHTS.with_name(f"{name}.safetensors"))
+
+
 def test_who_comes_nearest():
-    """Over songs that no table has seen: coins, then rules from books, equal loudness, gain sharing, nobody."""
-    rule, found = StaticRule.load(), []
+    """Over songs that nobody has learned from: a network with a coin, a table with coins, then rules from books, equal
+    loudness, gain sharing, nobody. A network without a coin ends behind the table."""
+    rule, alone, coin, found = StaticRule.load(), shipped("regression"), shipped("regression-with-coin"), []
     for seed, style in ((1_000_000, "pop"), (1_000_001, "rock"), (1_000_002, "electronic"), (1_000_003, "ballad")):
         raw = song(seed, style, 4.0)
         theirs = [engineer(raw, e).mix for e in range(2)]
         given = (raw.stems, RATE, raw.roles)
         made = (
+            by_generator(raw, 0, alone),
+            rule(*given, style),
+            by_generator(raw, 0, coin),
             rule(*given, style, seed=0),
             baselines.knowledge_rules(*given),
             baselines.equal_loudness(*given),
             baselines.dugan(*given),
             baselines.raw_sum(*given),
         )
-        found.append([log_mel_distance(theirs[1], theirs[0], RATE), *(away(mix, theirs) for mix, _ in made)])
-    order = np.mean(found, 0)
-    assert (np.diff(order) > 0.1).all(), order
+        found.append([log_mel_distance(theirs[1], theirs[0], RATE), *(away(mix, theirs) for mix, *_ in made)])
+    floor, without, table, network, *rules = np.mean(found, 0)
+    assert (np.diff([floor, *rules]) > 0.1).all(), rules
+    assert network < rules[0] - 0.1 and without > table + 0.1
+
+
+def test_a_regression_stands_in_the_middle_of_much_reverb(raw):
+    """Tracks that engineers put to a side; the mix is wider than theirs; two takes are one."""
+    made = {name: by_generator(raw, 0, shipped(name)) for name in ("regression", "regression-with-coin")}
+    crew = [engineer(raw, seed) for seed in range(2)]
+    moved = [k for k, strip in enumerate(crew[0].console) if abs(strip["pan"]) > 0.4]
+    dry = mean_power(raw.stems, RATE)
+    places = {
+        name: settings(dry, mean_power(wet, RATE), RATE)[moved, POSITION].abs() for name, (_, wet) in made.items()
+    }
+    assert places["regression"].mean() < 0.3 * places["regression-with-coin"].mean()
+
+    def width(mix):
+        return features(mix, RATE)[FEATURES.index("width_db")]
+
+    engineers = torch.stack([width(one.mix) for one in crew]).mean()
+    assert width(made["regression"][0]) > engineers + 3 > width(made["regression-with-coin"][0])
+    assert torch.equal(made["regression"][0], by_generator(raw, 1, shipped("regression"))[0])
 
 
 def test_what_a_machine_does_not_hear(raw):

@@ -17,10 +17,12 @@ from small import SMALL
 
 from tfrgan_lite import __main__ as command_line
 from tfrgan_lite.audio import loudness, read_audio, true_peak_db
+from tfrgan_lite.config import preset
 from tfrgan_lite.evaluate import card as card_text
 from tfrgan_lite.generator import WEIGHTS, Generator
 from tfrgan_lite.mix import mix_song
 from tfrgan_lite.studio import read_folder
+from tfrgan_lite.variants import VARIANTS
 
 RATE = 44100
 
@@ -354,6 +356,16 @@ def test_as_a_module_from_a_shell(folder, tmp_path, weights):
     assert subprocess.run(command, cwd=Path(__file__).parent.parent).returncode == 0
     refused = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
+
+
+def test_shipped_regressions_say_what_they_are():
+    """Chapter 02 hears them."""
+    for variant in ("regression", "regression with coin"):
+        generator = Generator.from_pretrained(WEIGHTS.with_name(f"{variant.replace(' ', '-')}.safetensors"))
+        told, a = generator.card["training"], generator.architecture
+        assert told["variant"] == variant and {"seed", "steps", "commit", "device", "date"} <= set(told)
+        assert a == VARIANTS[variant].config(preset("cpu")).architecture and not a.z
+    assert sum(file.stat().st_size for file in WEIGHTS.parent.iterdir()) < 8_000_000
 
 
 def test_shipped_weights():
