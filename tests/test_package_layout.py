@@ -8,7 +8,8 @@ from keys import PACKAGE, imports
 # A module imports only from those before it.
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "variants", "labels", "audio", "studio", "mel"),
-    *("serialize", "positional", "attention", "recurrent", "beta_vae", "transformer", "prepare", "sides", "heads"),
+    *("serialize", "positional", "attention", "recurrent", "beta_vae", "codes"),
+    *("transformer", "prepare", "sides", "heads"),
     *(
         "generator",
         "posterior",
