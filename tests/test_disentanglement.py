@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.metrics.disentanglement import dci, factor_vae, mig, sap
+from tfrgan_lite.metrics.disentanglement import dci, factor_vae, mig, sap, separation
 
 N = 900
 
@@ -90,6 +90,62 @@ def test_sap_is_the_difference_of_squared_correlations(factors):
     codes = np.stack([factors[:, 0] + rng.normal(0, s, N) for s in (0.2, 0.7, 3.0)], 1)
     best, second, _ = (np.corrcoef(code, factors[:, 0])[0, 1] ** 2 for code in codes.T)
     assert sap(codes, factors[:, :1]) == pytest.approx(best - second)
+
+
+def by_hand(r: np.ndarray) -> tuple[float, float]:
+    """Disentanglement and completeness from their definition, one entry at a time."""
+    units, factors = r.shape
+    disentanglement = 0.0
+    for unit in r:
+        entropy = -sum(share * np.log(share) / np.log(factors) for share in unit / unit.sum() if share > 0)
+        disentanglement += unit.sum() / r.sum() * (1 - entropy)
+    completeness = 0.0
+    for factor in r.T:
+        entropy = -sum(share * np.log(share) / np.log(units) for share in factor / factor.sum() if share > 0)
+        completeness += (1 - entropy) / factors
+    return disentanglement, completeness
+
+
+def test_separation_equals_the_definition_worked_out_by_hand():
+    # Unit 0 counts for a alone, unit 1 for both alike, unit 2 half as much, for b alone. Entropies to base 2 are 0, 1
+    # and 0, weights 2/5, 2/5 and 1/5: disentanglement 3/5. Each factor in thirds of one unit and two of another, of 3.
+    r = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    of_a = -(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)) / np.log(3)
+    of_b = np.log(2) / np.log(3)
+    assert separation(r) == pytest.approx((3 / 5, (1 - of_a + 1 - of_b) / 2))
+    drawn = np.random.default_rng(4).uniform(size=(5, 3)) ** 3
+    assert separation(drawn) == pytest.approx(by_hand(drawn))
+    assert separation(np.eye(3)) == (1, 1) and separation(np.ones((4, 3))) == pytest.approx((0, 0))
+    assert separation(np.zeros((4, 3))) == (0, 0) and separation([[1.0, 0.0]]) == (1, 1)
+
+
+def test_dci_of_codes_whose_importances_are_known():
+    # One unit tells two bits apart and the other is constant: R = [[1, 1], [0, 0]], so D = 0, C = 1, all is known.
+    a, b = np.random.default_rng(5).integers(0, 2, (2, 400))
+    mixed = np.stack([a + 2 * b, np.zeros(400)], 1)
+    assert dci(mixed, np.stack([a, b], 1)) == pytest.approx((0, 1, 1))
+    # Each bit has a unit: the forest's trees need one split, on that unit, so R is the identity.
+    assert min(dci(np.stack([a, b], 1), np.stack([a, b], 1))) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("bad", [np.ones(3), np.zeros((0, 2)), [[1.0, -1.0]], [[1.0, np.nan]]])
+def test_importances_that_are_none_are_named(bad):
+    with pytest.raises(UserError, match="importances: have shape"):
+        separation(bad)
+
+
+def test_factor_vae_equals_the_definition_worked_out_by_hand():
+    # Two fair bits a and b, each pair as often; half of the observations share a bit's value, so a batch has them all.
+    a, b = (np.tile(x.ravel(), 50) for x in np.meshgrid([0, 1], [0, 1], indexing="ij"))
+    factors = np.stack([a, b], 1)
+    # Unit a + b / 2: variance 1/4 + 1/16; 1/16 is left if a is fixed, a fifth, and 1/4 if b is, four fifths.
+    # Unit a - b: variance 1/2; 1/4 is left either way, a half. So a fixed bit a names the first, b the second.
+    assert factor_vae(np.stack([a + b / 2, a - b], 1), factors, share=0.5) == 1
+    # Unit a + b keeps half, unit a xor b keeps all, whichever bit is fixed: the first votes for both, half is right.
+    assert factor_vae(np.stack([a + b, a ^ b], 1), factors, share=0.5) == 0.5
+    # Of the first unit alone, and a third factor that it does not know: it always votes, for one of three.
+    third = np.random.default_rng(6).integers(0, 2, 200)
+    assert factor_vae((a + b)[:, None], np.column_stack([a, b, third]), votes=300, share=0.5) == pytest.approx(1 / 3)
 
 
 def test_dci_separates_its_two_halves(factors):

@@ -66,12 +66,9 @@ def sap(codes: ArrayLike, factors: ArrayLike) -> float:
 def dci(codes: ArrayLike, factors: ArrayLike, seed: int = 0) -> Dci:
     """Disentanglement, completeness, informativeness (Eastwood and Williams 2018, section 2).
 
-    A random forest predicts each factor from all units. Its importances make a matrix R (latent, k), not negative.
-    Disentanglement is 1 less the entropy, to base k, of each unit's share in the factors, weighted by the unit's
-    share in R; completeness is 1 less the entropy, to base latent, of each factor's share in the units, the mean over
-    factors; informativeness is the forest's R² on a quarter of the observations held out, the mean over factors (the
-    paper gives an error in its place). With one factor or one unit the entropy has no base, and the score is 1.
-    ``seed`` fixes forest and split.
+    A random forest predicts each factor from all units; disentanglement and completeness are what
+    :func:`separation` makes of its importances. Informativeness is the forest's R² on a quarter of the observations
+    held out, the mean over factors (the paper gives an error in its place). ``seed`` fixes forest and split.
     """
     codes, factors = _checked(codes, factors)
     train_x, test_x, train_y, test_y = train_test_split(codes, factors, test_size=0.25, random_state=seed)
@@ -80,11 +77,26 @@ def dci(codes: ArrayLike, factors: ArrayLike, seed: int = 0) -> Dci:
         forest = RandomForestRegressor(40, min_samples_leaf=2, random_state=seed).fit(train_x, target)
         importances.append(forest.feature_importances_)
         scores.append(forest.score(test_x, truth))
-    r = np.stack(importances, axis=1)  # (latent, k)
-    if r.sum() == 0:  # no unit says anything
-        return Dci(0.0, 0.0, float(np.mean(scores)))
-    disentanglement = float(np.average(_purity(r), weights=r.sum(1)))
-    return Dci(disentanglement, float(_purity(r.T).mean()), float(np.mean(scores)))
+    return Dci(*separation(np.stack(importances, axis=1)), float(np.mean(scores)))
+
+
+def separation(importances: ArrayLike) -> tuple[float, float]:
+    """Disentanglement and completeness, each 0 to 1, of a matrix (latent, k): how much each unit counts for each
+    factor (Eastwood and Williams 2018, section 2).
+
+    Disentanglement is 1 less the entropy, to base k, of each unit's share in the factors, weighted by the unit's
+    share in the matrix; completeness is 1 less the entropy, to base latent, of each factor's share in the units, the
+    mean over factors. With one factor or one unit the entropy has no base, and the score is 1. Of a matrix of zeros,
+    where no unit says anything, both are 0.
+
+    Raises UserError for a matrix of another shape, or with numbers that are negative or not finite.
+    """
+    r = np.asarray(importances, dtype=np.float64)
+    if r.ndim != 2 or not r.size or not np.isfinite(r).all() or (r < 0).any():
+        raise UserError(f"importances: have shape {r.shape}; give (units, factors) of finite numbers, none below 0")
+    if r.sum() == 0:
+        return 0.0, 0.0
+    return float(np.average(_purity(r), weights=r.sum(1))), float(_purity(r.T).mean())
 
 
 def factor_vae(codes: ArrayLike, factors: ArrayLike, votes: int = 400, share: float = 0.05, seed: int = 0) -> float:
