@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_06 import check_06_kl, check_06_nats
+from tfrgan_lite.lesson.checks_06 import check_06_alive, check_06_kl, check_06_nats
 
 
 def solution(mu, sigma, prior_mu, prior_sigma):
@@ -16,6 +16,7 @@ def solution(mu, sigma, prior_mu, prior_sigma):
 def test_solutions_pass():
     assert check_06_nats(2) and check_06_nats(torch.tensor(2.0))
     assert check_06_kl(solution)
+    assert check_06_alive(4, 3.45) and check_06_alive(4, torch.tensor(3.45))
 
 
 @pytest.mark.parametrize(
@@ -54,4 +55,25 @@ def test_wrong_numbers_are_told_why(answer, hint):
 )
 def test_wrong_functions_are_told_why(answer, hint):
     verdict = check_06_kl(answer)
+    assert not verdict and hint in verdict.says
+
+
+@pytest.mark.parametrize(
+    ("units", "nats", "hint"),
+    [
+        (None, None, "in place of None"),
+        (4, None, "in place of None"),
+        (0, 0.0, "roots"),
+        (6, 3.45, "above β"),
+        (4, 6.91, "halved"),
+        (4, 4.98, "bits"),
+        (4, 10.26, "β = 1"),
+        (4, 1.84, "A dead unit"),
+        (4, 1.70, "first unit alone"),
+        (4, 9.0, "Add log"),
+        (4, "many", "could not be tried"),
+    ],
+)
+def test_wrong_counts_of_living_units_are_told_why(units, nats, hint):
+    verdict = check_06_alive(units, nats)
     assert not verdict and hint in verdict.says

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from tfrgan_lite.beta_vae import BetaVAE, kl_to_standard_normal, reparameterise
-from tfrgan_lite.discriminator import mid_side
-from tfrgan_lite.metrics.disentanglement import mig
-from tfrgan_lite.studio import console
+from tfrgan_lite.codes import beta_vaes, shuffled
+from tfrgan_lite.data import mixed_song
+from tfrgan_lite.metrics.disentanglement import mig, separation
+from tfrgan_lite.studio import console, ears
 from tfrgan_lite.transformer import FeedForwardBetaVAE
 
 
@@ -55,6 +56,56 @@ def test_eq_06_beta():
     torch.testing.assert_close(0.5 * ((x - decoded) ** 2).sum(1), likelihood, atol=1e-4, rtol=1e-4)
 
 
+def test_eq_06_alive():
+    """One axis: any encoder z = a x + noise s with the best linear decoder, tried on a grid; then trained models."""
+    variance = 40.0
+    a, s = torch.meshgrid(torch.linspace(0, 0.3, 301), torch.linspace(0.05, 1.2, 231), indexing="ij")
+    for beta in (1.0, 10.0, 39.0, 41.0, 200.0):
+        error = 0.5 * variance * s**2 / (a**2 * variance + s**2)
+        kl = 0.5 * (a**2 * variance + s**2 - 2 * s.log() - 1)
+        least = (error + beta * kl).min()
+        expected = min(1.0, beta / variance)
+        assert float(least) == pytest.approx(variance / 2 * expected - beta / 2 * math.log(expected), rel=0.01)
+    axes = torch.tensor([400.0, 150, 60, 20, 4, 1])
+    cloud = torch.randn(2000, 6, generator=generator()) * axes.sqrt()
+    codes = beta_vaes(cloud - cloud.mean(0), (30.0,), (0,), 400, latent=5)
+    kl = kl_to_standard_normal(*codes.encode(cloud))[0].mean(0)
+    assert int((kl > 0.05).sum()) == 3
+    assert float(kl.sum()) == pytest.approx(sum(0.5 * math.log(axis / 30) for axis in (400, 150, 60)), rel=0.15)
+
+
+def test_eq_06_dci():
+    r = np.random.default_rng(0).uniform(size=(4, 3)) ** 2
+    share = r / r.sum(1, keepdims=True)
+    disentanglement = (r.sum(1) / r.sum() * (1 + (share * np.log(share) / np.log(3)).sum(1))).sum()
+    assert separation(r)[0] == pytest.approx(disentanglement)
+
+
+def test_eq_06_factor():
+    """For two Gaussian units the ratio is known: E log D / (1 - D) with D = q / (q + q1 q2) is -log(1 - r²) / 2."""
+    r, draws = 0.8, generator()
+    z = torch.randn(200_000, 2, generator=draws) @ torch.linalg.cholesky(torch.tensor([[1.0, r], [r, 1.0]])).T
+    joint = MultivariateNormal(torch.zeros(2), torch.tensor([[1.0, r], [r, 1.0]])).log_prob(z).exp()
+    apart = Normal(0.0, 1.0).log_prob(z).sum(-1).exp()
+    critic = joint / (joint + apart)
+    estimate = (critic / (1 - critic)).log().mean()
+    assert float(estimate) == pytest.approx(-0.5 * math.log(1 - r**2), abs=0.01)
+    other = shuffled(z[None], torch.rand(1, *z.shape, generator=draws))[0]
+    assert abs(float(torch.corrcoef(other.T)[0, 1])) < 0.01
+    torch.testing.assert_close(other.std(0), z.std(0))
+
+
+@pytest.mark.parametrize(("slope", "spread"), [(0.8, 0.2**0.5), (0.8, 1.0), (0.5, 0.2**0.5), (-0.5, 1.0)])
+def test_eq_06_info(slope, spread):
+    """c from N(0, 1), x = c + noise of variance 1/4: I(c; x) = log(5) / 2, reached by the posterior N(0.8 x, 0.2)."""
+    c = torch.randn(200_000, generator=generator())
+    x = c + 0.5 * torch.randn(200_000, generator=generator(1))
+    bound = Normal(slope * x, spread).log_prob(c).mean() + Normal(0.0, 1.0).entropy()
+    information = 0.5 * math.log(5)
+    best = (slope, spread) == (0.8, 0.2**0.5)
+    assert bound == pytest.approx(information, abs=0.01) if best else bound < information - 0.02
+
+
 def test_eq_06_mig():
     """Two factors of two and four values: information and entropy counted by hand from the joint table."""
     a, b = (x.ravel() for x in np.meshgrid(np.arange(2), np.arange(4), indexing="ij"))
@@ -75,16 +126,34 @@ def test_eq_06_module():
     torch.testing.assert_close(kl, kl_to_standard_normal(mu, logvar))
 
 
-def test_the_power_of_the_side_does_not_tell_left_from_right():
-    sound = torch.randn(1, 500, generator=generator())
-    sides = [mid_side(console.pan(sound, 44100, place)[:, None])[1] for place in (-0.6, 0.6)]
-    torch.testing.assert_close(sides[0].square(), sides[1].square())
-
-
 def test_the_orthogonal_shapes_have_nothing_in_common():
-    shapes = torch.cos(math.pi * torch.arange(1, 6)[:, None] * (torch.arange(80) + 0.5) / 80)
-    gram = shapes @ shapes.T
-    torch.testing.assert_close(gram, 40 * torch.eye(5), atol=1e-3, rtol=0)
+    shapes = torch.cos(math.pi * torch.arange(1, 7)[:, None] * (torch.arange(120) + 0.5) / 120)
+    torch.testing.assert_close(shapes @ shapes.T, 60 * torch.eye(6), atol=1e-3, rtol=0)
+    assert (2 * torch.rand(100_000, generator=generator()) - 1).var() == pytest.approx(1 / 3, abs=0.01)
+    # A factor of variance 1/3 times the root of size / 20: its shape adds size dB² up, over all features.
+    assert 1 / 3 * (2500 / 20) * 60 == pytest.approx(2500)
+
+
+@pytest.mark.parametrize("squeeze_db", [0.0, 6.0, 14.0])
+def test_the_squeeze_takes_the_peak_down_and_gives_half_back(squeeze_db):
+    tone = 0.5 * torch.sin(torch.arange(44100) * 0.2)[None]
+    threshold_db = 20 * math.log10(0.5) - 18
+    ratio = torch.tensor(18 / (18 - squeeze_db))
+    out = console.compress(tone, 44100, threshold_db, ratio, 5.0, 100.0, squeeze_db / 2)
+    level_db = 20 * torch.log10(out[0, -4410:].abs().max() / 0.5)
+    assert float(level_db) == pytest.approx(-squeeze_db / 2, abs=0.1)
+
+
+def test_the_engineers_tilt_with_both_shelves_and_give_half_of_the_squeeze_back():
+    strips, heard = [], []
+    for seed, style in enumerate(("pop", "rock", "jazz")):
+        raw, [mix] = mixed_song(seed, style, 3.0, 1)
+        strips += mix.console
+        heard += ears.listen(ears.by_width(raw.stems), raw.sample_rate).peak_db.tolist()
+    names = ("low_shelf_db", "high_shelf_db", "threshold_db", "ratio", "makeup_db")
+    low, high, threshold, ratio, makeup = (np.array([strip[name] for strip in strips]) for name in names)
+    assert np.corrcoef(low, high)[0, 1] < -0.9
+    np.testing.assert_allclose(makeup, (np.array(heard) - threshold) * (1 - 1 / ratio) / 2, rtol=1e-4)
 
 
 def test_a_dead_models_means_still_carry_what_its_draws_do_not():

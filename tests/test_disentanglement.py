@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mutual_info_score
 
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.metrics.disentanglement import dci, factor_vae, mig, sap, separation
@@ -83,6 +85,27 @@ def test_mig_equals_the_definition_worked_out_by_hand():
     entropy_of_a_quarter = -(0.25 * np.log2(0.25) + 0.75 * np.log2(0.75))  # bits
     second_best = 1 - entropy_of_a_quarter
     assert mig(codes, factors) == pytest.approx(((1 - second_best) + (1 - 0)) / 2)
+
+
+def test_mig_counts_information_as_scikit_learn_does():
+    rng = np.random.default_rng(7)
+    factors = rng.integers(0, 6, (300, 2))
+    codes = np.stack([factors[:, 0] + rng.integers(0, 3, 300), factors[:, 1] // 2, rng.integers(0, 4, 300)], 1)
+    gaps = []
+    for factor in factors.T:
+        information = sorted(mutual_info_score(factor, code) for code in codes.T)
+        gaps.append((information[-1] - information[-2]) / mutual_info_score(factor, factor))
+    assert mig(codes, factors) == pytest.approx(np.mean(gaps))
+
+
+def test_sap_is_the_difference_of_regressions(factors):
+    rng = np.random.default_rng(8)
+    codes = np.concatenate([factors @ rng.normal(size=(3, 3)) + rng.normal(size=(N, 3)), np.ones((N, 1))], 1)
+    gaps = []
+    for factor in factors.T:
+        scores = sorted(LinearRegression().fit(code, factor).score(code, factor) for code in codes.T[..., None])
+        gaps.append(scores[-1] - scores[-2])
+    assert sap(codes, factors) == pytest.approx(np.mean(gaps))
 
 
 def test_sap_is_the_difference_of_squared_correlations(factors):

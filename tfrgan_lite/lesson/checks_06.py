@@ -58,3 +58,28 @@ def check_06_kl(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> V
     if not torch.allclose(given, truth, atol=1e-4):
         return wrong(f"For N(1, 0.5²) against N(0, 1) you say {float(given[1]):.3f}; it is {float(truth[1]):.3f}.")
     return right("It agrees with torch.distributions, for a standard prior and another.")
+
+
+@check
+def check_06_alive(units: int, nats: float) -> Verdict:
+    """How many units live on axes of variance 900, 250, 90, 40, 12 and 3 at β = 30, and what they say in all."""
+    if units is None or nats is None:
+        return wrong("Put your two numbers in place of None.")
+    beta, axes = 30.0, (900.0, 250.0, 90.0, 40.0, 12.0, 3.0)
+    each = [0.5 * log(axis / beta) for axis in axes if axis > beta]
+    if units != len(each):
+        hint = "Do not take roots: the eigenvalue is the variance." if units == 0 else "Count the eigenvalues above β."
+        return wrong(hint)
+    value = float(nats)
+    for number, hint in (
+        (2 * sum(each), "Each logarithm is halved."),
+        (sum(each) / log(2), "That is in bits; nats are counted with natural logarithms."),
+        (sum(0.5 * log(axis) for axis in axes if axis > beta), "That is for β = 1: divide each variance by β."),
+        (sum(0.5 * log(axis / beta) for axis in axes), "A dead unit says nothing, not less than nothing."),
+        (each[0], "That is the first unit alone."),
+    ):
+        if abs(value - number) < 0.02:
+            return wrong(hint)
+    if abs(value - sum(each)) < 0.02:
+        return right(f"Four axes stand above the water and say {sum(each):.2f} nats; two are drowned.")
+    return wrong("Add log(variance / β) / 2 over the units that live.")
