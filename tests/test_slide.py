@@ -69,6 +69,14 @@ def test_curves_are_drawn_to_one_scale():
     assert "left solid" in found["svg"][0]["aria-label"]
 
 
+def test_a_span_of_ones_own_keeps_small_curves_small():
+    made = slide(SOUNDS, RATE, "A tone.", "unit 3", CURVES, "dB", span=40.0)
+    assert json.loads(Parts(made.html).found["figure"][0]["data-lines"])[2] == ["M0 60.0L180 61.5L360 66.0"]
+    assert "from -40 to 40 dB" in made.html
+    with pytest.raises(UserError, match="span: is -1"):
+        slide(SOUNDS, RATE, "A tone.", "unit 3", CURVES, "dB", span=-1)
+
+
 def test_two_sliders_on_a_page_have_different_names_and_the_same_one_the_same():
     first, again = (slide(SOUNDS, RATE, "A tone.", "unit 3").html for _ in range(2))
     assert first == again

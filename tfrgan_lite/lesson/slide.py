@@ -67,6 +67,7 @@ def slide(
     name: str,
     curves: Mapping[str, Tensor | np.ndarray] | None = None,
     unit: str = "",
+    span: float | None = None,
 ) -> Slide:
     """A slider over sounds, which stand in the order of its positions: moving it, by mouse or by the arrow keys, plays
     one and draws its curves. It begins in the middle. Without JavaScript there are a player of that one, and links.
@@ -76,9 +77,11 @@ def slide(
         name: what moves, the label of the slider.
         curves: name of a line -> its values (positions, points), to be drawn above the slider; at most four lines.
         unit: of the values.
+        span: the value at the picture's upper edge, above 0; what is beyond is cut. The largest magnitude if None.
 
     Raises:
-        UserError: as :func:`tfrgan_lite.lesson.listen`, for a single sound, or for curves of another shape.
+        UserError: as :func:`tfrgan_lite.lesson.listen`, for a single sound, or for curves of another shape or a span
+            that cannot be drawn.
     """
     labels = list(sounds)
     if len(labels) < 2:
@@ -87,12 +90,15 @@ def slide(
     for label, values in lines.items():
         if values.ndim != 2 or len(values) != len(labels) or values.shape[1] < 2 or not torch.isfinite(values).all():
             raise UserError(f"curves[{label!r}]: give finite numbers ({len(labels)} positions, 2 points or more)")
+    if span is not None and not 0 < span < float("inf"):
+        raise UserError(f"span: is {span}; give a number above 0")
     if len(lines) > len(COLOURS):
         raise UserError(f"curves: {len(lines)} lines are too many to tell apart; give at most {len(COLOURS)}")
     players = listen(sounds, sample_rate, describe)
     sources = [f"data:audio/mpeg;base64,{base64.b64encode(data).decode()}" for data in players.mp3.values()]
     start, said, named = len(labels) // 2, html.escape(describe), html.escape(name)
-    span, paths = _paths(list(lines.values()), len(labels))
+    span = span or max([float(values.abs().max()) for values in lines.values()], default=0.0) or 1.0
+    paths = [[_path(values[place] / span) for values in lines.values()] for place in range(len(labels))]
     mark = hashlib.sha256("".join([name, describe, *sources]).encode()).hexdigest()[:10]
     figure = f"""<figure class="slide" id="slide-{mark}" role="group" aria-label="{said}" data-lines="{
         html.escape(json.dumps(paths))
@@ -114,17 +120,11 @@ def _link(name: str, label: str, source: str) -> str:
     return f'<a href="{source}" download="{html.escape(f"{name} {label}")}.mp3">{html.escape(label)}</a>'
 
 
-def _paths(lines: list[Tensor], positions: int) -> tuple[float, list[list[str]]]:
-    """The largest magnitude, which is the height of half the picture, and for each position the SVG path of each
-    line."""
-    span = max([float(values.abs().max()) for values in lines], default=0.0) or 1.0
-
-    def path(values: Tensor) -> str:
-        x = torch.linspace(0, WIDTH, len(values)).tolist()
-        y = (HEIGHT / 2 * (1 - values / span)).tolist()
-        return "M" + "L".join(f"{a:.0f} {b:.1f}" for a, b in zip(x, y, strict=True))
-
-    return span, [[path(values[place]) for values in lines] for place in range(positions)]
+def _path(values: Tensor) -> str:
+    """SVG of a line whose values from -1 to 1 fill the picture."""
+    x = torch.linspace(0, WIDTH, len(values)).tolist()
+    y = (HEIGHT / 2 * (1 - values)).tolist()
+    return "M" + "L".join(f"{a:.0f} {b:.1f}" for a, b in zip(x, y, strict=True))
 
 
 def _picture(names: list[str], paths: list[str], span: float, unit: str) -> str:
