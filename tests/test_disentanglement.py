@@ -139,6 +139,7 @@ def test_separation_equals_the_definition_worked_out_by_hand():
     drawn = np.random.default_rng(4).uniform(size=(5, 3)) ** 3
     assert separation(drawn) == pytest.approx(by_hand(drawn))
     assert separation(np.eye(3)) == (1, 1) and separation(np.ones((4, 3))) == pytest.approx((0, 0))
+    assert separation([[1.0, 0.0], [0.0, 0.0]]) == (1, 0.5)  # the second factor is told by no unit
     assert separation(np.zeros((4, 3))) == (0, 0) and separation([[1.0, 0.0]]) == (1, 1)
 
 

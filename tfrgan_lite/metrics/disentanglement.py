@@ -84,8 +84,8 @@ def separation(importances: ArrayLike) -> tuple[float, float]:
 
     Disentanglement is 1 less the entropy, to base k, of each unit's share in the factors, weighted by the unit's
     share in the matrix; completeness is 1 less the entropy, to base latent, of each factor's share in the units, the
-    mean over factors. With one factor or one unit the entropy has no base, and the score is 1. Of a matrix of zeros,
-    where no unit says anything, both are 0.
+    mean over factors, where a factor that no unit counts for has 0. With one factor or one unit the entropy has no
+    base, and the score is 1. Of a matrix of zeros both are 0.
 
     Raises UserError for a matrix of another shape, or with numbers that are negative or not finite.
     """
@@ -170,9 +170,10 @@ def _gap(ascending: list[float]) -> float:
 
 
 def _purity(r: np.ndarray) -> np.ndarray:
-    """1 less the entropy of each row's shares, to the base of their number: 1 where one entry has all."""
+    """1 less the entropy of each row's shares, to the base of their number: 1 where one entry has all, 0 where none has
+    anything."""
     if r.shape[1] == 1:
         return np.ones(len(r))
     p = r / np.maximum(r.sum(1, keepdims=True), 1e-12)
     logs = np.log(p, where=p > 0, out=np.zeros_like(p))
-    return 1 + (p * logs).sum(1) / np.log(r.shape[1])
+    return np.where(r.sum(1) > 0, 1 + (p * logs).sum(1) / np.log(r.shape[1]), 0.0)
