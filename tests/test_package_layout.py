@@ -8,7 +8,7 @@ from keys import PACKAGE, imports
 # A module imports only from those before it.
 ORDER = (
     *("errors", "memory", "cores", "files", "cache", "config", "variants", "labels", "audio", "studio", "mel"),
-    *("serialize", "positional", "attention", "recurrent", "beta_vae", "codes"),
+    *("serialize", "vocoder", "positional", "attention", "recurrent", "beta_vae", "codes"),
     *("transformer", "prepare", "sides", "heads"),
     *(
         "generator",
