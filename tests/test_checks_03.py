@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_03 import check_03_count, check_03_fader
+from tfrgan_lite.lesson.checks_03 import check_03_count, check_03_fader, check_03_rebuild
+from tfrgan_lite.mel import LogMel
 
 
 def test_count_accepts_the_solution():
@@ -60,3 +61,35 @@ def test_fader_accepts_the_solution():
 def test_fader_says_why_not(fader, hint):
     verdict = check_03_fader(fader)
     assert not verdict and any(part in verdict.says for part in hint.split("|"))
+
+
+def rebuilt(x, log_mel, root=True, clamp=True, exp=True, undo=torch.linalg.pinv, phase=torch.angle):
+    S, X = log_mel.stft(x), log_mel(x)
+    power = (X.exp() - 1e-5 if exp else X).clamp_min(0) @ undo(log_mel.filters)
+    power = power.clamp_min(0) if clamp else power
+    return log_mel.stft.inverse(torch.polar(power.sqrt() if root else power, phase(S)), len(x))
+
+
+def test_rebuild_accepts_the_solution():
+    assert check_03_rebuild(rebuilt)
+
+
+@pytest.mark.parametrize(
+    ("rebuild", "hint"),
+    [
+        (lambda x, m: x, "x itself"),
+        (lambda x, m: None, "as long as x"),
+        (lambda x, m: rebuilt(x, m)[:-1], "as long as x"),
+        (lambda x, m: rebuilt(x, m, clamp=False), "not finite"),
+        (lambda x, m: rebuilt(x, m, root=False), "square root"),
+        (lambda x, m: rebuilt(x, m, undo=lambda bank: bank.mT), "use M⁺"),
+        (lambda x, m: rebuilt(x, m, exp=False), "a logarithm"),
+        (lambda x, m: rebuilt(x, m, phase=lambda S: torch.zeros(S.shape)), "phase is zero"),
+        (lambda x, m: 2 * rebuilt(x, m), "is another"),
+        (lambda x, m: rebuilt(x, LogMel(44100, 80)), "With 20 bands"),
+        (None, "could not be tried"),
+    ],
+)
+def test_rebuild_says_why_not(rebuild, hint):
+    verdict = check_03_rebuild(rebuild)
+    assert not verdict and hint in verdict.says

@@ -1,5 +1,6 @@
 """Chapter 03: every numbered equation, and every quantitative sentence of its prose."""
 
+import ast
 import math
 
 import numpy as np
@@ -9,8 +10,19 @@ from torchaudio.functional import griffinlim, melscale_fbanks
 
 from tfrgan_lite.audio import Stft
 from tfrgan_lite.config import PRESETS
+from tfrgan_lite.errors import UserError
 from tfrgan_lite.mel import FLOOR, LogMel, hz_to_mel, mel_filter_bank, mel_points
-from tfrgan_lite.serialize import patchify
+from tfrgan_lite.serialize import patchify, strips
+from tfrgan_lite.vocoder import (
+    GriffinLim,
+    MultiPeriodDiscriminator,
+    NeuralVocoder,
+    by_period,
+    critic_loss,
+    stft_distance,
+    train_vocoder,
+    vocoder_loss,
+)
 
 RATE = 44100
 
@@ -82,6 +94,29 @@ def test_eq_03_ola():
             assert distance(moved) > nearest
 
 
+@pytest.fixture(scope="module")
+def chapter(notebooks):
+    """The functions that chapter 03 defines, as it defines them, by name."""
+    cells = ["".join(c["source"]) for c in notebooks["03_mel_serialization"]["cells"] if c["cell_type"] == "code"]
+    wanted = [node for text in cells for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    names = {"torch": torch, "L": 1102, "FLOOR": FLOOR}
+    exec(compile(ast.Module(wanted, []), "chapter 03", "exec"), names)
+    return names
+
+
+def test_eq_03_cola(chapter):
+    """The sum of Hann windows is constant at half a window, and not at the package's hop."""
+    window = Stft(RATE).window
+    for hop, constant in ((551, True), (441, False)):
+        total = torch.zeros(1102 + 20 * hop)
+        for start in range(0, 20 * hop, hop):
+            total[start : start + 1102] += window
+        inside = total[1102 : 20 * hop - 1102]
+        assert (float(inside.max() - inside.min()) < 1e-5) is constant
+        spread = float((inside.max() - inside.min()) / inside.mean())
+        assert chapter["ripple"](window, hop) == pytest.approx(spread, abs=1e-3)
+
+
 def test_eq_03_mel():
     assert float(hz_to_mel(torch.tensor(1000.0))) == pytest.approx(1000, abs=0.1)
     for hz in (20.0, 440.0, 20000.0):
@@ -113,6 +148,46 @@ def test_eq_03_patch(frames, mels, tokens):
     assert math.ceil(frames / 16) * math.ceil(mels / 16) == tokens
 
 
+def test_eq_03_kept(chapter):
+    """By singular values: the share of the largest; and of new tokens, what is left when a basis is taken out."""
+    draw = torch.Generator().manual_seed(0)
+    learnt, new = (torch.randn(n, 6, generator=draw).double() @ torch.diag(torch.arange(6.0, 0, -1)).double() + 3
+                   for n in (50, 20))  # fmt: skip
+    same = torch.linalg.svdvals(learnt - learnt.mean(0)) ** 2
+
+    def identity(x):
+        return x
+
+    assert chapter["kept"](identity, [learnt[:30], learnt[30:]], [learnt], 2)[0] == pytest.approx(
+        float(same[:2].sum() / same.sum())
+    )
+    V = torch.linalg.svd(learnt - learnt.mean(0)).Vh[:2]
+    rest = sum(float((t - learnt.mean(0) - V.T @ (V @ (t - learnt.mean(0)))) @ (t - learnt.mean(0))) for t in new)
+    total = sum(float((t - learnt.mean(0)) @ (t - learnt.mean(0))) for t in new)
+    assert chapter["kept"](identity, [learnt], [new], 2) == pytest.approx(
+        (1 - rest / total, math.sqrt(rest / new.numel()))
+    )
+    assert chapter["kept"](identity, [learnt], [new], 6)[0] == pytest.approx(1)
+
+
+def test_eq_03_purity(chapter):
+    power = torch.tensor([[[3.0, 0.0], [1.0, 1.0]], [[1.0, 2.0], [1.0, 0.0]]])  # (2 tracks, 2 frames, 2 bands)
+    assert chapter["purity"](lambda p: strips(p, 1), power) == pytest.approx((3 / 6 + 2 / 3) / 2)
+    assert chapter["purity"](lambda p: strips(p, 2), power) == pytest.approx(5 / 9)
+    assert chapter["purity"](lambda p: p[..., None], power) == pytest.approx((3 / 4 + 1 + 1 / 2 + 1) / 4)
+    apart = torch.zeros(2, 16, 32)
+    apart[0, :, :16] = apart[1, :, 16:] = 1  # a low and a high track
+    assert chapter["purity"](patchify, apart) == 1 and chapter["purity"](lambda p: strips(p, 1), apart) == 0.5
+    assert chapter["purity"](patchify, torch.ones(4, 16, 16)) == pytest.approx(1 / 4)
+
+
+def test_a_patch_does_not_know_its_height():
+    x = torch.randn(40, 80, generator=torch.Generator().manual_seed(0))
+    here, there = (patchify(each).unflatten(0, (-1, 5)) for each in (x, x.roll(16, dims=1)))
+    assert torch.equal(here.roll(1, dims=1), there)
+    assert not torch.equal(strips(x, 1), strips(x.roll(16, dims=1), 1))
+
+
 def test_eq_03_lstsq():
     """M⁺ gives the power that fits the bands best, and the smallest of those that fit equally well."""
     filters = mel_filter_bank(RATE, 2048).double()
@@ -123,23 +198,32 @@ def test_eq_03_lstsq():
     assert float(guess.norm()) < float(power.norm())
 
 
-def test_eq_03_griffinlim():
-    """One round by the equation is one round of torchaudio's algorithm without momentum (all phases zero at first)."""
-    magnitude = Stft(RATE)(noise(8820)).abs()
-    stft = Stft(RATE)
-    sizes = (stft.n_fft, stft.hop_length, stft.win_length)
-
-    def forward(x):
-        return torch.stft(x, *sizes, stft.window, return_complex=True)
-
-    def back(spectrum):
-        return torch.istft(spectrum, *sizes, stft.window)
-
-    spectrum = magnitude.mT.to(torch.complex64)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_eq_03_griffinlim(momentum):
+    """Three rounds by the equation, from the same random phases, are those of the package; and torchaudio's."""
+    vocoder = GriffinLim(RATE, rounds=3, momentum=momentum, seed=5)
+    x, stft = LogMel(RATE)(noise(8820)), Stft(RATE)
+    magnitude = vocoder.magnitude(x)
+    turns = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(5))
+    S = torch.polar(magnitude, 2 * torch.pi * turns)
+    C = before = None
     for _ in range(3):
-        spectrum = magnitude.mT * torch.exp(1j * forward(back(spectrum)).angle())
-    want = griffinlim(magnitude.mT, stft.window, *sizes, 1.0, 3, 0.0, None, False)
-    assert float((back(spectrum) - want).norm() / want.norm()) < 0.02
+        before, C = C, stft(stft.inverse(S, 8820))
+        ahead = C if before is None else C + momentum * (C - before)
+        S = magnitude * torch.exp(1j * ahead.angle())
+    torch.testing.assert_close(vocoder(x), stft.inverse(S, 8820), rtol=1e-3, atol=1e-4)
+
+
+def test_griffin_lim_ends_as_near_as_torchaudios():
+    x = noise(22050)
+    vocoder = GriffinLim(RATE, rounds=32)
+    stft, log_mel = vocoder.log_mel.stft, vocoder.log_mel
+    X = log_mel(x)
+    torch.manual_seed(0)
+    sizes = (stft.n_fft, stft.hop_length, stft.win_length)
+    theirs = griffinlim(vocoder.magnitude(X).mT, stft.window, *sizes, 1.0, 32, 0.99, None, True)
+    gaps = [float((log_mel(wave) - X[: len(log_mel(wave))])[5:40].abs().mean()) for wave in (vocoder(X), theirs)]
+    assert gaps[0] == pytest.approx(gaps[1], rel=0.15)
 
 
 def test_griffin_lim_never_moves_away_from_the_magnitudes():
@@ -188,6 +272,8 @@ def test_gibbs_overshoot_is_about_9_percent_of_the_jump():
     t = np.linspace(1e-4, math.pi / 2, 20001)
     cut_off = sum(4 / math.pi * np.sin(k * t) / k for k in range(1, 400, 2))  # a square wave that jumps by 2
     assert (cut_off.max() - 1) / 2 == pytest.approx(0.09, abs=0.003)
+    faded = sum(4 / math.pi * np.sin(k * t) / k * math.cos(math.pi * k / 800) ** 2 for k in range(1, 400, 2))
+    assert (faded.max() - 1) / 2 < 0.01
 
 
 def test_twenty_hertz_low_and_high():
@@ -223,3 +309,65 @@ def test_a_hop_longer_than_the_window_is_refused_by_the_package():
 def test_the_mixer_uses_strides_of_128_frames_and_of_64_in_the_preset_gpu():
     strides = {name: preset.architecture.stride for name, preset in PRESETS.items()}
     assert strides == {"ci": 128, "cpu": 128, "gpu": 64}
+
+
+def test_eq_03_rates():
+    assert math.prod((8, 5, 4)) == 160 == Stft(16000).hop_length
+    assert 1 / 3 < 16000 / RATE < 0.37  # "little more than a third of the samples"
+    for frames in (1, 7):
+        with torch.no_grad():
+            assert NeuralVocoder(16000)(torch.zeros(frames, 80)).shape == (160 * frames,)
+    with pytest.raises(UserError, match="factors of the hop"):
+        NeuralVocoder(16000, rates=(8, 5, 5))
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 7, 11])
+def test_eq_03_period(period):
+    x = noise(1000)
+    folded = by_period(x[None], period)[0]
+    for r, j in ((0, 0), (1, 0), (period - 1, 3), (1, 80)):
+        assert folded[r, j] == x[j * period + r]
+    # What a critic says of a row depends on the samples that are one period apart, and on no others.
+    torch.manual_seed(0)
+    x.requires_grad_()
+    scores = MultiPeriodDiscriminator((period,))(x[None])[0][-1]
+    (gradient,) = torch.autograd.grad(scores[1].sum(), x)
+    seen = gradient.nonzero()[:, 0] % period
+    assert len(seen) > 0 and (seen == 1).all()
+
+
+def test_eq_03_vocoder():
+    """On scores and layers given by hand, and the weight 45 of the mel loss by its gradient."""
+    real, made = ([[torch.tensor([1.0, 3.0]), torch.tensor([score])]] * 2 for score in (0.5, -1.0))
+    made = [[torch.tensor([2.0, 5.0]), made[0][-1]]] * 2
+    assert float(critic_loss(real, made)) == pytest.approx(2 * ((0.5 - 1) ** 2 + (-1.0) ** 2))
+    assert float(vocoder_loss(real, made)) == pytest.approx(2 * ((-1 - 1) ** 2 + 2 * (1 + 2) / 2))
+    sounds = noise(8 * 160)[None]
+    torch.manual_seed(0)
+    vocoder, critic = NeuralVocoder(width=8), MultiPeriodDiscriminator((2, 3))
+    weights = vocoder.last.weight
+    x = vocoder.log_mel(sounds)
+    made = vocoder(x)
+    fooled = vocoder_loss(critic(sounds), critic(made))
+    want = torch.autograd.grad(fooled + 45 * (vocoder.log_mel(made) - x).abs().mean(), weights)[0]
+    train_vocoder(vocoder, sounds, steps=1, critic=critic, batch=1, learning_rate=0.0)
+    torch.testing.assert_close(weights.grad, want, rtol=1e-4, atol=1e-4)
+
+
+def test_eq_03_resolutions():
+    made, real = noise(4000, 1), noise(4000, 2)
+    parts = []
+    for window in (512, 1024, 2048):
+        a, b = (
+            torch.stft(x, window, window // 4, window=torch.hann_window(window), return_complex=True).abs()
+            for x in (made, real)
+        )
+        a, b = (size.clamp_min(10**-2.5) for size in (a, b))
+        parts.append((a - b).square().sum().sqrt() / b.square().sum().sqrt() + (a.log() - b.log()).abs().mean())
+    torch.testing.assert_close(stft_distance(made, real), sum(parts) / 3)
+
+
+def test_eight_pieces_have_fewer_samples_than_the_vocoder_has_weights():
+    pieces = 8 * 32 * 160
+    assert 32 * 160 / 16000 == 0.32
+    assert pieces < sum(weights.numel() for weights in NeuralVocoder(16000).parameters()) < 100_000

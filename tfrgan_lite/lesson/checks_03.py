@@ -68,3 +68,37 @@ def check_03_fader(fader: Callable[[Tensor, float], Tensor]) -> Verdict:
                 "Take the floor off, scale the power, and put the floor back."
             )
     return right("Power times 10^(dB / 10), between taking the floor off and putting it back.")
+
+
+@check
+def check_03_rebuild(rebuild: Callable[[Tensor, LogMel], Tensor]) -> Verdict:
+    """Exercise 3: ``rebuild(x, log_mel)`` joins the magnitudes that least squares gets from X to the phase of x."""
+    x = 0.1 * torch.randn(22050, generator=torch.Generator().manual_seed(0))
+    for bands in (80, 20):
+        log_mel = LogMel(44100, bands)
+        got = rebuild(x.clone(), log_mel)
+        if not isinstance(got, Tensor) or got.shape != x.shape:
+            return wrong("rebuild must return a waveform as long as x, as a tensor (samples,).")
+        if not torch.isfinite(got).all():
+            return wrong("There are values that are not finite: least squares can give negative power. Set it to zero.")
+        if torch.equal(got, x):
+            return wrong("That is x itself. Make X of it, and magnitudes of X.")
+        X, undo = log_mel(x), torch.linalg.pinv(log_mel.filters)
+        power = (X.exp() - FLOOR).clamp_min(0)
+        size = (power @ undo).clamp_min(0).sqrt()
+        phase = log_mel.stft(x).angle()
+        for mistaken, angle, hint in (
+            (size.square(), phase, "These are powers: a magnitude is the square root of a power."),
+            (
+                (power @ log_mel.filters.mT).sqrt(),
+                phase,
+                "The transposed bank spreads power, it undoes nothing: use M⁺.",
+            ),
+            ((X.clamp_min(0) @ undo).clamp_min(0).sqrt(), phase, "X is a logarithm: undo that first."),
+            (size, torch.zeros_like(phase), "The phase is zero: give it that of x."),
+        ):
+            if torch.allclose(got, log_mel.stft.inverse(torch.polar(mistaken, angle), len(x)), atol=1e-4):
+                return wrong(hint)
+        if not torch.allclose(got, log_mel.stft.inverse(torch.polar(size, phase), len(x)), atol=1e-4):
+            return wrong(f"With {bands} bands it is another sound: exp, floor off, M⁺, not below 0, root, phase of x.")
+    return right("The waveform is x without the detail inside the bands, and with its phase.")
