@@ -136,8 +136,8 @@ def test_staging_takes_executed_copies_and_fills_the_table_of_timings(project):
     target = project / "_build" / "source"
     build_site.stage(project, "ci", target)
     table = (target / "book" / "timings.md").read_text()
-    assert "| [Chapter 01_mel](../notebooks/01_mel.ipynb) | 61 s | ci | CPU | 2 | 2.0 | 2026-01-02 |" in table
-    assert "| all chapters | 5 min 6 s | ci |" in table and "<!--" not in table
+    assert "| [Chapter 01_mel](../notebooks/01_mel.ipynb) | 1 min | 61 s | ci | CPU | 2 | 2.0 | 2026-01-02 |" in table
+    assert "| all chapters | 5 min | 5 min 6 s | ci |" in table and "<!--" not in table
     assert {file.stem for file in (target / "notebooks").iterdir()} == set(CHAPTERS)
 
 

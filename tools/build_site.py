@@ -6,13 +6,15 @@ The pages are staged in _build/source, where the timings page gets its table, an
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import chapters
-from keys import digest, environment, tree
+from keys import PACKAGE, digest, environment, tree
+from prose import read, reading_minutes
 
 ROOT = chapters.ROOT
 MARKER = "<!-- timings -->"
@@ -28,17 +30,21 @@ def title(notebook: Path) -> str:
 
 
 def timings(root: Path, preset: str) -> str:
-    """A Markdown table of how long each chapter took, from the records of the runs that the book shows."""
-    rows = ["| chapter | time | preset | device | cores | PyTorch | date |", "|---|---:|---|---|---:|---|---|"]
-    seconds = 0.0
+    """A Markdown table of how long each chapter takes to read, and took to run, by the records of the runs that the
+    book shows."""
+    rows = ["| chapter | reading | running | preset | device | cores | PyTorch | date |"]
+    rows.append("|---|---:|---:|---|---|---:|---|---|")
+    seconds, minutes = 0.0, 0
     for notebook in chapters.chapters(root):
         run = chapters.record(root, preset, notebook)
         seconds += run["seconds"]
+        reading = reading_minutes(read(notebook))
+        minutes += reading
         cores = max(1, run["cores"] // run["jobs"])  # those of one chapter
         link = f"[{title(notebook)}](../notebooks/{notebook.name})"
         where = f"{preset} | {run['device']} | {cores} | {run['torch']} | {run['date']}"
-        rows.append(f"| {link} | {_clock(run['seconds'])} | {where} |")
-    return "\n".join([*rows, f"| all chapters | {_clock(seconds)} | {preset} | | | | |"])
+        rows.append(f"| {link} | {reading} min | {_clock(run['seconds'])} | {where} |")
+    return "\n".join([*rows, f"| all chapters | {minutes} min | {_clock(seconds)} | {preset} | | | | |"])
 
 
 def stage(root: Path, preset: str, target: Path) -> None:
@@ -65,8 +71,9 @@ def main(root: Path, preset: str) -> int:
         return 1
     build, source = root / "_build", root / "_build" / "source"
     stage(root, preset, source)
+    documented = [*tree(source), *(root / PACKAGE).rglob("*.py")]  # the API reference shows docstrings
     key, stamp, index = (
-        digest(root, tree(source), *environment(root)),
+        digest(root, documented, *environment(root)),
         build / "html.key",
         build / "html" / "index.html",
     )
@@ -79,9 +86,17 @@ def main(root: Path, preset: str) -> int:
             shutil.rmtree(build / old, ignore_errors=True)
         command = [str(Path(sys.executable).parent / "jupyter-book"), "build", "-q", "-W", "-n", "--keep-going"]
         command += ["--path-output", str(root), str(source)]
+        # Our Sphinx extension lies beside this file; and the API reference is that of this copy of the package.
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent), str(root)])}
         print(f"site ({preset}): building", flush=True)
         done = subprocess.run(
-            command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         if done.returncode or not index.is_file():
             print(f"{done.stdout}\nsite ({preset}): FAILED, see the warnings above")
