@@ -8,6 +8,9 @@ from torch.distributions import Normal
 
 from tfrgan_lite import losses
 from tfrgan_lite.config import Preset
+from tfrgan_lite.discriminator import build_discriminator, mid_side
+from tfrgan_lite.mel import LogMel
+from tfrgan_lite.studio import taste
 
 X = torch.linspace(-12, 12, 4801, dtype=torch.float64)
 STEP = X[1] - X[0]
@@ -106,6 +109,106 @@ def test_eq_07_hinge():
     expected = (0 + 0.75 + 2) / 3 + (0 + 0.5 + 2) / 3
     assert losses.discriminator_hinge_loss(real, fake).item() == pytest.approx(expected)
     assert losses.generator_hinge_loss(fake).item() == pytest.approx(2.5 / 3)
+
+
+def test_eq_07_hinge_optimal():
+    logits = torch.linspace(-3, 3, 601)
+    for data, made in ((0.7, 0.3), (0.2, 0.5), (0.1, 0.9)):
+        cost = data * (1 - logits).clamp_min(0) + made * (1 + logits).clamp_min(0)
+        assert logits[cost.argmin()] == pytest.approx(math.copysign(1, data - made), abs=1e-3)
+
+
+def test_eq_07_cvae():
+    """With a linear G and the true posterior the loss is -log p(y), less the constant; with any other it is more."""
+    sigma, slope, y = 0.05, 0.8, 0.6
+    posterior = Normal(slope * y / (slope**2 + sigma**2), sigma / math.sqrt(slope**2 + sigma**2))
+
+    def loss(q: Normal) -> float:
+        error = (y - slope * q.mean) ** 2 + (slope * q.stddev) ** 2  # its expectation over z
+        kl = torch.distributions.kl_divergence(q, Normal(0.0, 1.0))
+        return float(error / (2 * sigma**2) + kl)
+
+    constant = math.log(sigma * math.sqrt(2 * math.pi))
+    truth = -float(Normal(0.0, math.sqrt(slope**2 + sigma**2)).log_prob(torch.tensor(y)))
+    assert loss(posterior) + constant == pytest.approx(truth, abs=1e-4)
+    for other in (Normal(0.0, 1.0), Normal(0.7, 0.0625), Normal(0.75, 0.2)):
+        assert loss(other) + constant > truth
+
+
+def test_eq_07_bicycle():
+    """The chapter's terms on linear maps: what is right there and back costs nothing, a collapsed G pays."""
+    z, y = torch.randn(256, 1, generator=torch.Generator().manual_seed(0)), torch.linspace(-0.9, 0.9, 256)[:, None]
+    a = 0.8
+
+    def there_and_back(g, mu):
+        return 10 * (y - g(mu(y))).abs().mean() + 0.5 * (z - mu(g(z))).abs().mean()
+
+    assert there_and_back(lambda z: a * z, lambda x: x / a) < 1e-5
+    collapsed = there_and_back(lambda z: 0 * z + a, lambda x: x / a)
+    assert collapsed > 10 * (y - a).abs().mean()  # and the noise cannot be read back
+
+
+def test_eq_07_swap():
+    mix = torch.randn(2, 4410, generator=torch.Generator().manual_seed(0))
+    x, swapped = (LogMel(44100)(mid_side(sound[:, None])[:, 0]) for sound in (mix, mix.flip(0)))
+    torch.testing.assert_close(x, swapped)
+    silent_side = LogMel(44100)(mid_side(mix[:1].expand(2, -1)[:, None])[:, 0])
+    assert (silent_side[1] - x[1]).abs().max() > 1  # width does show
+
+
+def style_densities() -> torch.Tensor:
+    """Densities (5, X) of five styles on the grid."""
+    return torch.stack([0.5 * bell(-2 + s, 0.4) + 0.5 * bell(s, 0.7) for s in range(5)])
+
+
+def test_eq_07_conditional():
+    """Style by style the ratio beats a D that does not know the style."""
+    data, made = style_densities(), style_densities().roll(1, 0)
+    best, blind = data / (data + made), data.mean(0) / (data.mean(0) + made.mean(0))
+    with_label = sum(value(best[s].clamp(1e-12, 1 - 1e-12), data[s], made[s]) for s in range(5)) / 5
+    without = sum(value(blind, data[s], made[s]) for s in range(5)) / 5
+    assert without == pytest.approx(-math.log(4), abs=1e-4) and with_label > without + 0.1
+
+
+def test_eq_07_mismatch():
+    p = style_densities()
+    wrong = (p.sum(0) - p) / 4
+    best = (p / (p + wrong)).clamp(1e-12, 1 - 1e-12)
+    top = sum(value(best[s], p[s], wrong[s]) for s in range(5))
+    for seed in range(3):
+        shift = 0.1 * torch.randn(best.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        assert sum(value((best + shift).clamp(1e-3, 1 - 1e-3)[s], p[s], wrong[s]) for s in range(5)) < top
+    torch.testing.assert_close(p.mean(0), wrong.mean(0))  # without the label: one crowd, so 1/2 everywhere
+
+
+def test_the_perceptron_is_deaf_to_order_within_16_frames_and_the_convolutions_are_not():
+    x = torch.randn(1, 2, 64, 80, generator=torch.Generator().manual_seed(0))
+    order = torch.cat([16 * i + torch.arange(16).flip(0) for i in range(4)])
+    style, change = torch.zeros(1, dtype=torch.long), {}
+    for kind in ("mlp", "spectral"):
+        torch.manual_seed(0)
+        d = build_discriminator(kind, 64, 80)
+        change[kind] = float((d(x, style) - d(x[:, :, order], style)).detach().abs().max())
+    assert change["mlp"] < 1e-6 and change["spectral"] > 1e-3
+    assert 16 * 0.01 == pytest.approx(1 / 6, abs=0.01)  # frames of 10 ms: "a sixth of a second"
+
+
+def test_a_patch_sees_37_frames_and_37_bands():
+    x = torch.randn(1, 2, 200, 80, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    patch = build_discriminator("spectral", 200, 80)(x, torch.zeros(1, dtype=torch.long)).view(25, 10)[12, 5]
+    seen = torch.autograd.grad(patch, x)[0][0].abs().sum(0) > 0
+    assert (int(seen.any(1).sum()), int(seen.any(0).sum())) == (37, 37)
+
+
+def test_a_style_shifts_the_odds_of_the_rooms_and_the_chapters_density_is_their_tastes():
+    """What `settings` of the chapter assumes of the studio: windows of 5 dB, and 0.5 in the log of the decay."""
+    for style in range(5):
+        likes = [taste.draw(5 * i + style, style) for i in range(400)]
+        wet, decay = ([getattr(one, name) for one in likes] for name in ("wet_db", "decay"))
+        assert -2.5 <= min(wet) < -2.3 and 2.3 < max(wet) <= 2.5
+        assert -0.25 <= math.log(min(decay)) < -0.23 and 0.23 < math.log(max(decay)) <= 0.25
+        for kind, shares in taste.ROOM_SHARES.items():
+            assert sum(one.kind == kind for one in likes) / 400 == pytest.approx(shares[style], abs=0.08)
 
 
 def test_the_mixer_uses_hinge_by_default():
