@@ -96,6 +96,11 @@ def test_a_change_re_executes_the_chapters_that_depend_on_it_and_no_others(proje
     assert names(chapters.stale(project, "ci")) == executed
 
 
+def test_a_chapter_with_a_desk_depends_on_its_script(root):
+    needed = keys.dependencies(root, root / "notebooks" / "00_ten_minute_tour.ipynb")
+    assert root / "tfrgan_lite" / "lesson" / "assets" / "desk.js" in needed
+
+
 def test_each_preset_is_executed_by_itself(project):
     mark_executed(project, "ci")
     assert names(chapters.stale(project, "cpu")) == {"01", "02", "03", "04", "05"}
@@ -139,6 +144,20 @@ def test_staging_takes_executed_copies_and_fills_the_table_of_timings(project):
     assert "| [Chapter 01_mel](../notebooks/01_mel.ipynb) | 1 min | 61 s | ci | CPU | 2 | 2.0 | 2026-01-02 |" in table
     assert "| all chapters | 5 min | 5 min 6 s | ci |" in table and "<!--" not in table
     assert {file.stem for file in (target / "notebooks").iterdir()} == set(CHAPTERS)
+
+
+def test_a_page_gets_the_html_of_a_widget_and_not_its_state():
+    view, state = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
+
+    def notebook(*data: dict) -> dict:
+        outputs = [{"output_type": "display_data", "data": each} for each in data]
+        cells = [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]
+        return {"cells": cells, "metadata": {"widgets": {state: {"state": {"x": 1}}}}}
+
+    page = {"text/plain": "a desk", "text/html": "<p>"}
+    assert build_site.without_widgets(notebook(page | {view: {}})) == {**notebook(page), "metadata": {}}
+    bare = notebook({"text/plain": "a bar", view: {}})
+    assert build_site.without_widgets(json.loads(json.dumps(bare))) == bare, "what has no HTML is left as it is"
 
 
 def test_a_warning_fails_the_build_each_time_and_a_mended_page_passes(project, capsys, root):

@@ -55,12 +55,26 @@ def stage(root: Path, preset: str, target: Path) -> None:
         shutil.copyfile(root / name, target / name)
     shutil.copytree(root / "book", target / "book")
     for notebook in chapters.chapters(root):
-        shutil.copyfile(chapters.folder(root, preset) / notebook.name, target / "notebooks" / notebook.name)
+        executed = json.loads((chapters.folder(root, preset) / notebook.name).read_text(encoding="utf-8"))
+        staged = target / "notebooks" / notebook.name
+        staged.write_text(json.dumps(without_widgets(executed)), encoding="utf-8")
     page = target / "book" / "timings.md"
     text = page.read_text(encoding="utf-8")
     if MARKER not in text:
         raise SystemExit(f"book/timings.md: the line {MARKER} is missing; put it where the table belongs")
     page.write_text(text.replace(MARKER, timings(root, preset)), encoding="utf-8")
+
+
+def without_widgets(notebook: dict) -> dict:
+    """The notebook with no widget that also has HTML: a page has no kernel, and the HTML would be in it twice."""
+    view = "application/vnd.jupyter.widget-view+json"
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"].pop(view, None)
+    if view not in str([cell.get("outputs") for cell in notebook["cells"]]):
+        notebook["metadata"].pop("widgets", None)
+    return notebook
 
 
 def main(root: Path, preset: str) -> int:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 PACKAGE = "tfrgan_lite"
 # Files beside the code that a module reads when it is used.
-DATA = {"tfrgan_lite.generator": "weights", "tfrgan_lite.studio.bank": "studio/samples"}
+DATA = {
+    "tfrgan_lite.generator": "weights",
+    "tfrgan_lite.studio.bank": "studio/samples",
+    "tfrgan_lite.lesson.desk": "lesson/assets",
+}
 
 
 def digest(root: Path, files: Iterable[Path], *words: str) -> str:

@@ -18,7 +18,7 @@ PEAK = 10 ** (-1 / 20)  # -1 dB of full scale, and a coder's overshoot is turned
 MATCHED_LUFS = -20.0
 # Of soundfile's 0 (best) to 1 (smallest): 150 kbit/s for stereo noise, less for music. The bit rate varies, because
 # at constant rates of this size the coder turns the sound down by 0.45 dB.
-_MP3 = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.4}
+COMPRESSION = 0.4
 
 
 class Players:
@@ -81,7 +81,7 @@ def listen(
         gains = {label: 10 ** ((MATCHED_LUFS - lufs) / 20) if lufs > -70 else 1.0 for label, lufs in levels.items()}
     rate = sample_rate if sample_rate in MP3_RATES else 44100
     audio = {label: resample(sound, sample_rate, rate) * gains[label] for label, sound in checked.items()}
-    mp3, common = _encode(audio, rate)
+    mp3, common = encode(audio, rate)
     gains_db = {label: 20 * float(np.log10(gain * common)) for label, gain in gains.items()}
     return Players(describe.strip(), seconds, mp3, gains_db, _note(match_loudness, common))
 
@@ -102,11 +102,17 @@ def _checked(label: str, sound: Tensor | np.ndarray) -> Tensor:
     return audio[:1] if torch.equal(audio[0], audio[-1]) else audio
 
 
-def _encode(audio: dict[str, Tensor], rate: int) -> tuple[dict[str, bytes], float]:
-    """The sounds as MP3, and the one gain that keeps every one of them, decoded again, from clipping."""
+def encode(audio: Mapping[str, Tensor], rate: int, compression: float = COMPRESSION) -> tuple[dict[str, bytes], float]:
+    """Sounds as MP3, and the one gain that they all get so that each of them, decoded again, does not clip.
+
+    Args:
+        audio: key -> (1 or 2 channels, samples).
+        rate: Hz, one of MP3_RATES.
+        compression: 0 (best) to 1 (smallest).
+    """
     common = PEAK / max(PEAK, *(float(sound.abs().max()) for sound in audio.values()))
     while True:
-        mp3 = {label: _mp3(sound * common, rate) for label, sound in audio.items()}
+        mp3 = {label: _mp3(sound * common, rate, compression) for label, sound in audio.items()}
         # A lossy coder shifts phases and drops partials: the decoded wave can be higher than the one that went in.
         peak = max(float(np.abs(soundfile.read(io.BytesIO(data))[0]).max(initial=0)) for data in mp3.values())
         if peak <= 1:
@@ -114,9 +120,10 @@ def _encode(audio: dict[str, Tensor], rate: int) -> tuple[dict[str, bytes], floa
         common *= 0.99 / peak
 
 
-def _mp3(audio: Tensor, rate: int) -> bytes:
+def _mp3(audio: Tensor, rate: int, compression: float) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio.numpy().T, rate, **_MP3)
+    kind = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": compression}
+    soundfile.write(buffer, audio.numpy().T, rate, **kind)
     return buffer.getvalue()
 
 
