@@ -9,6 +9,8 @@ from tfrgan_lite.lesson import desk
 
 RATE, NAMES = 32000, ["low", "high", "hiss"]
 NO_WEB_AUDIO = "delete window.AudioContext; delete window.webkitAudioContext"
+# What the book's theme says of a class that many pages have.
+BOOTSTRAP = ".row { display: flex; flex-wrap: wrap } .row > * { flex-shrink: 0; width: 100%; max-width: 100% }"
 NO_DEVICE = """
 AudioContext.prototype.resume = () => new Promise(() => {});
 Object.defineProperty(AudioContext.prototype, "state", {get: () => "suspended"});
@@ -122,7 +124,10 @@ def test_time_runs_while_it_plays_and_stands_while_it_does_not(opened):
 
 def test_it_is_named_narrow_and_shows_its_focus(opened):
     tab = opened(viewport={"width": 360, "height": 740})
+    tab.add_style_tag(content=BOOTSTRAP)
     assert tab.evaluate("() => document.documentElement.scrollWidth") <= 360
+    mute, solo = (tab.get_by_role("button", name=f"{word} low").bounding_box() for word in ("Mute", "Solo"))
+    assert mute["y"] == solo["y"] and mute["x"] + mute["width"] <= solo["x"], "side by side, whatever the theme's grid"
     names = "els => els.map(e => e.getAttribute('aria-label') || e.textContent || e.labels?.[0]?.textContent || '')"
     controls = tab.locator("button, input, meter")
     assert controls.count() == 2 + 1 + 3 + 1 + 5 * len(NAMES)

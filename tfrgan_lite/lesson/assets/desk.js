@@ -80,7 +80,7 @@ function levelOf(meter) {
 }
 
 function slider(parent, word, name, range, changed) {
-  const row = make(parent, "div", { class: "row" });
+  const row = make(parent, "div", { class: "desk-row" });
   make(row, "span", { "aria-hidden": "true" }, word);
   const input = make(row, "input", { type: "range", "aria-label": name, ...range });
   const said = make(row, "span", { class: "value", "aria-hidden": "true" });
@@ -93,7 +93,7 @@ function slider(parent, word, name, range, changed) {
 }
 
 function meterFor(parent, name) {
-  const row = make(parent, "div", { class: "row" });
+  const row = make(parent, "div", { class: "desk-row" });
   make(row, "span", { "aria-hidden": "true" }, "Meter");
   return make(row, "meter", { "aria-label": name, min: FLOOR_DB, max: 0, value: FLOOR_DB });
 }
@@ -162,7 +162,7 @@ function render({ model, el }) {
     const levels = { min: FLOOR_DB, max: 6, step: 1 }, sides = { min: -1, max: 1, step: 0.05 };
     const gain = slider(strip, "Level", `Level of ${name}`, levels, value => edit("gain_db", value));
     const pan = slider(strip, "Pan", `Pan of ${name}`, sides, value => edit("pan", value));
-    const row = make(strip, "div", { class: "row" });
+    const row = make(strip, "div", { class: "desk-row" });
     const [mute, solo] = ["mute", "solo"].map(key => {
       const word = key === "mute" ? "Mute" : "Solo";
       const press = make(row, "button", { type: "button", "aria-label": `${word} ${name}` }, word);
