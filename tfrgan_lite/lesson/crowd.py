@@ -40,7 +40,7 @@ class Crowd(nn.Module):
 
 
 def eight_bells(*shape: int, generator: torch.Generator) -> Tensor:
-    """Points (*shape, 2): eight equally likely bells of width 0.05 on the circle of radius 1."""
+    """Points (..., 2), as many as asked for: eight equally likely bells of width 0.05 on the circle of radius 1."""
     angle = torch.randint(8, shape, generator=generator) * (math.pi / 4)
     centre = torch.stack([angle.cos(), angle.sin()], dim=-1)
     return centre + 0.05 * torch.randn(*shape, 2, generator=generator)
