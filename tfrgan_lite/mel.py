@@ -41,7 +41,7 @@ def mel_filter_bank(sample_rate: int, n_fft: int, n_mels: int = 80) -> Tensor:
 
 
 def power_of(spectrum: Tensor) -> Tensor:
-    """|z|² of a complex tensor, without the square root of abs, whose gradient is dear."""
+    """Power |z|² of a complex tensor, without the square root of abs, whose gradient is dear."""
     return spectrum.real.square() + spectrum.imag.square()
 
 
