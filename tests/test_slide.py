@@ -52,6 +52,12 @@ def test_without_javascript_there_are_a_player_and_links_and_no_dead_slider():
     assert [attrs for attrs in found["p"] if attrs.get("class") == "slider"] == [{"class": "slider", "hidden": None}]
 
 
+def test_sounds_can_be_brought_to_one_loudness_and_the_caption_says_so():
+    made = slide(SOUNDS, RATE, "A tone.", "unit 3", match_loudness=True)
+    assert made.mp3 == listen(SOUNDS, RATE, "A tone.", match_loudness=True).mp3 != listen(SOUNDS, RATE, "A tone.").mp3
+    assert "same loudness" in made.html and "same loudness" not in slide(SOUNDS, RATE, "A tone.", "unit 3").html
+
+
 def test_the_sounds_are_those_of_listen_with_one_gain():
     made = slide(SOUNDS, RATE, "A tone.", "unit 3")
     assert made.mp3 == listen(SOUNDS, RATE, "A tone.").mp3

@@ -28,12 +28,13 @@ class Players:
         html: the figure, self-contained.
         gains_db: label -> gain in dB that was applied to that sound.
         mp3: label -> the encoded bytes.
+        note: what was done to the levels, in words; may be empty.
     """
 
     def __init__(
         self, describe: str, seconds: dict[str, float], mp3: dict[str, bytes], gains_db: dict[str, float], note: str
     ):
-        self.gains_db, self.mp3 = gains_db, mp3
+        self.gains_db, self.mp3, self.note = gains_db, mp3, note
         self.text = f"{describe} Sounds: {', '.join(mp3)}. {note}".strip()
         rows = "".join(_row(label, seconds[label], data) for label, data in mp3.items())
         caption = html.escape(describe) + (f"<br><small>{html.escape(note)}</small>" if note else "")

@@ -68,12 +68,14 @@ def slide(
     curves: Mapping[str, Tensor | np.ndarray] | None = None,
     unit: str = "",
     span: float | None = None,
+    match_loudness: bool = False,
 ) -> Slide:
     """A slider over sounds, which stand in the order of its positions: moving it, by mouse or by the arrow keys, plays
     one and draws its curves. It begins in the middle. Without JavaScript there are a player of that one, and links.
 
     Args:
-        sounds, sample_rate, describe: as :func:`tfrgan_lite.lesson.listen` takes them; at least two sounds.
+        sounds, sample_rate, describe, match_loudness: as :func:`tfrgan_lite.lesson.listen` takes them; at least two
+            sounds.
         name: what moves, the label of the slider.
         curves: name of a line -> its values (positions, points), to be drawn above the slider; at most four lines.
         unit: of the values.
@@ -94,15 +96,16 @@ def slide(
         raise UserError(f"span: is {span}; give a number above 0")
     if len(lines) > len(COLOURS):
         raise UserError(f"curves: {len(lines)} lines are too many to tell apart; give at most {len(COLOURS)}")
-    players = listen(sounds, sample_rate, describe)
+    players = listen(sounds, sample_rate, describe, match_loudness)
     sources = [f"data:audio/mpeg;base64,{base64.b64encode(data).decode()}" for data in players.mp3.values()]
     start, said, named = len(labels) // 2, html.escape(describe), html.escape(name)
+    caption = said + (f"<br><small>{html.escape(players.note)}</small>" if players.note else "")
     span = span or max([float(values.abs().max()) for values in lines.values()], default=0.0) or 1.0
     paths = [[_path(values[place] / span) for values in lines.values()] for place in range(len(labels))]
     mark = hashlib.sha256("".join([name, describe, *sources]).encode()).hexdigest()[:10]
     figure = f"""<figure class="slide" id="slide-{mark}" role="group" aria-label="{said}" data-lines="{
         html.escape(json.dumps(paths))
-    }"><figcaption style="color: inherit">{said}</figcaption>
+    }"><figcaption style="color: inherit">{caption}</figcaption>
 {_picture(list(lines), paths[start], span, unit)}
 <p class="slider" hidden><label for="slide-{mark}-range">{named}</label>
 <input type="range" id="slide-{mark}-range" min="0" max="{len(labels) - 1}" step="1" value="{start}">
