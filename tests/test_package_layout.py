@@ -7,7 +7,8 @@ from keys import PACKAGE, imports
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "memory", "cores", "files", "cache", "config", "variants", "labels", "audio", "studio", "mel"),
+    *("errors", "memory", "cores", "files", "cache", "config", "seeds", "provenance"),
+    *("variants", "labels", "audio", "studio", "mel"),
     *("serialize", "vocoder", "positional", "attention", "recurrent", "beta_vae", "codes"),
     *("transformer", "prepare", "sides", "heads"),
     *(

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ttest_1samp
 
 from .report import MEASURES, cell
+from .seeds import over_seeds
 from .variants import FEW, PAPER, SUBJECT
 
 SIGNS = {
@@ -117,15 +117,6 @@ def by_heart(training: Trained, row: str) -> dict[int, float]:
     than on held-out ones."""
     runs = [run for run in training.get(row, ()) if "own_score" in run]
     return {run["seed"]: run["held_out_score"] - run["own_score"] for run in runs}
-
-
-def over_seeds(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95 % interval of the mean, by Student's t; without an end for a single value."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, -np.inf, np.inf
-    interval = ttest_1samp(values, 0).confidence_interval()
-    return mean, float(interval.low), float(interval.high)
 
 
 def _regularised(training: Trained) -> list[str]:

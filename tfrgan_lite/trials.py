@@ -1,17 +1,13 @@
 """Trainings of named variants, side by side in one folder: FOLDER/variant/seed. Chapter 12."""
 
-import datetime
 import hashlib
-import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 
 from . import judge, rivals
@@ -24,6 +20,7 @@ from .files import make_folder
 from .generator import Generator
 from .judge import Mixed, System, by_generator
 from .mix import SPREAD
+from .provenance import provenance
 from .studio import Song
 from .train import Trainer, train
 from .variants import CURVE, JITTER, SUBJECT, TIMES, VARIANTS, name_of, slug
@@ -234,27 +231,6 @@ def _told(training: dict) -> dict:
     """Of a card's ``training`` what a table tells: the preset by its name alone."""
     kept = {name: value for name, value in training.items() if name not in ("torch", "threads")}
     return kept | {"preset": training["preset"]["name"]}
-
-
-def provenance(preset: Preset) -> dict:
-    """Where a number comes from: preset, seed, device, library, commit and date."""
-    return {
-        "preset": asdict(preset),
-        "seed": preset.seed,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU",
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "commit": _commit(),
-        "date": datetime.date.today().isoformat(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"  # installed without its history
 
 
 MIXING = fingerprint(Path(__file__).parent, MIXED_BY)  # now, as long as the code in memory is that of the files

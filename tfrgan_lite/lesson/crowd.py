@@ -3,9 +3,12 @@
 import math
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
+
+from ..seeds import mean_over_seeds
+
+__all__ = ["Crowd", "covered", "eight_bells", "mean_over_seeds"]
 
 
 class Crowd(nn.Module):
@@ -55,9 +58,3 @@ def covered(points: Tensor) -> tuple[Tensor, Tensor]:
     angle = torch.arange(8) * (math.pi / 4)
     near = torch.cdist(points, torch.stack([angle.cos(), angle.sin()], dim=-1)) <= 0.15
     return (near.float().mean(-2) >= 0.25 / 8).sum(-1), near.any(-1).float().mean(-1)
-
-
-def mean_over_seeds(values: Tensor) -> tuple[float, float]:
-    """Mean of one number a seed (seeds,), and half the width of its 95 % interval by Student's t."""
-    values, seeds = values.double(), len(values)
-    return float(values.mean()), float(values.std() * student.ppf(0.975, seeds - 1) / math.sqrt(seeds))
