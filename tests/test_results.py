@@ -6,6 +6,7 @@ import pytest
 import results
 
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.lesson.chapters import chapters_page
 from tfrgan_lite.page import figures, results_page
 from tfrgan_lite.report import FLOOR
 from tfrgan_lite.variants import SUBJECT
@@ -31,6 +32,9 @@ def test_the_project_shows_its_results(root):
     else:
         assert results.with_summary(readme, results.NOTHING) == readme
         assert not (root / "book" / "results.md").exists() and "book/results" not in toc
+    assert (root / "book" / "experiments.md").read_text(encoding="utf-8") == chapters_page(
+        root / "book" / "results" / "chapters"
+    ), "run python tools/results.py"
 
 
 def measured(**systems):
@@ -78,8 +82,10 @@ def test_page_readme_and_contents_are_written(project):
     assert rows == ["| system", "| equal loudness", f"| {SUBJECT}", f"| {FLOOR}"]  # in the README's own order
     assert "1.25 (1.15 to 1.35)" in readme and "1.30" not in readme
     assert found["_toc.yml"] == TOC.replace(
-        "      - file: book/notation", "      - file: book/results\n      - file: book/notation"
+        "      - file: book/notation",
+        "      - file: book/results\n      - file: book/experiments\n      - file: book/notation",
     )
+    assert found["experiments.md"] == chapters_page(project / "book" / "results" / "chapters")
 
 
 def test_a_curve_is_drawn_beside_its_numbers(project):

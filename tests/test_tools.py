@@ -5,6 +5,7 @@ from pathlib import Path
 
 import build_site
 import chapters
+import experiments
 import keys
 import nbformat
 import pytest
@@ -129,6 +130,35 @@ def test_execution_keeps_successes_and_reports_the_failing_cell(project, capsys)
     assert "1 of 2 to execute" in capsys.readouterr().out
     assert chapters.main(project, "ci") == 0
     assert "nothing to execute" in capsys.readouterr().out
+
+
+def test_what_chapters_measure_is_stored_whole_or_not_at_all(project, monkeypatch, capsys):
+    """Only the chapters that are asked for run, and run again; where one of them fails, nothing is stored."""
+    where = {"preset": {"name": "ci"}, "device": "CPU", "threads": 1, "torch": "2", "commit": "a", "date": "b"}
+    found = {"chapter": "04_none", "provenance": where, "tables": {}}
+    store = "Path(os.environ['TFRGAN_RESULTS'], '04.json').write_text"
+    source = f"# {experiments.MODULE}\nimport os\nfrom pathlib import Path\n{store}({json.dumps(found)!r})"
+    write_chapter(project, "04_none", source)
+    write_chapter(project, "05_shell", f"# {experiments.MODULE}")
+    target = project / "book" / "results" / "chapters"
+    assert experiments.main(project, "ci", ["04"]) == 0
+    assert "1 of 1 to execute" in capsys.readouterr().out
+    assert json.loads((target / "04.json").read_text()) == found and len(list(target.iterdir())) == 1
+    assert experiments.main(project, "ci", ["01", "04"]) == 1
+    assert "chapter 01: measures nothing; choose among 04, 05" in capsys.readouterr().out
+    assert names(chapters.stale(project, "ci")) == {"01", "02", "03", "05"}, "04 need not run again, nor did it"
+
+    def passes(root, preset, notebook, threads):
+        (chapters.folder(root, preset) / notebook.name).write_bytes(notebook.read_bytes())
+        return 1.0, "AssertionError" if notebook.stem in failing else ""
+
+    monkeypatch.setattr(chapters, "execute", passes)
+    (target / "04.json").unlink()
+    failing = ["05_shell"]
+    for said in ("failed: 05_shell", "chapter 05: has stored nothing"):
+        assert experiments.main(project, "ci", []) == 1
+        assert said in capsys.readouterr().out and not list(target.iterdir())
+        failing.clear()
 
 
 def test_the_site_is_not_built_from_chapters_that_are_out_of_date(project, capsys):

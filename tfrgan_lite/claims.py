@@ -1,13 +1,14 @@
-"""What the paper claims of the generator's parts, and what the table of ablations says to it. The page of results.
-
-Only what a part does to the mixes is asked here; what lies in the latents is chapter 06's.
+"""What the paper claims, and what was measured: of the generator's parts by the table of ablations, for the page of
+results; of position, attention, β-VAE and discriminator by the chapters' experiments, for the page of experiments.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
+from .metrics.bootstrap import mean_and_interval
 from .report import MEASURES, cell
 from .seeds import over_seeds
 from .variants import FEW, PAPER, SUBJECT
@@ -142,3 +143,102 @@ def learned_table(training: Trained) -> str:
             lines.append(f"| {row} | {' | '.join(told)} | {f'{100 * np.mean(right):.0f} %' if right else '–'} |")
     head = "| row | score, own songs | score, held-out songs | by heart | critic right |"
     return "\n".join([head, "|---|---|---|---|---|", *lines]) if lines else ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim that a chapter's experiment answers.
+
+    Attributes:
+        text: of the claim, in short.
+        chapter: its number.
+        tables: how the titles of the chapter's tables begin that answer it.
+        ours: the rows that the claim says are better, without what follows their names in brackets, as a strength.
+        others: those that it says are worse.
+    """
+
+    text: str
+    chapter: str
+    tables: str
+    ours: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+QUESTIONS = (
+    Question(
+        "Position encoding strengthens a Transformer, which is insensitive to order without it.",
+        chapter="04",
+        tables="What sounds at the next step",
+        ours=("sinusoidal", "learned"),
+        others=("none",),
+    ),
+    Question(
+        "A Transformer reaches back to where an LSTM's gradient does not.",
+        chapter="05",
+        tables="A bar repeated",
+        ours=("attention",),
+        others=("LSTM",),
+    ),
+    Question(
+        "β-VAE outperforms VAE (β = 1) and InfoGAN.",
+        chapter="06",
+        tables="The contest on",
+        ours=("β-VAE",),
+        others=("VAE", "InfoGAN"),
+    ),
+    Question(
+        "An MLP will do as the discriminator.",
+        chapter="07",
+        tables="What a discriminator tells apart",
+        ours=("mlp",),
+        others=("spectral",),
+    ),
+)
+
+
+def difference(table: dict, measure: str, row: str, other: str) -> tuple[float, float, float]:
+    """How much more a row of a chapter's table has of a measure than another, and the 95 % interval of that, each seed
+    or song by itself.
+
+    Args:
+        table: as :class:`tfrgan_lite.lesson.experiment.Table` has it.
+    """
+    one, two = (np.array(table["rows"][name][measure]["values"]) for name in (row, other))
+    return mean_and_interval(one - two) if table["over"] == "songs" else over_seeds(one - two)
+
+
+def questions_table(chapters: Mapping[str, dict]) -> str:
+    """Markdown: each of QUESTIONS, what the chapter's experiment says to it as far as the 95 % intervals of the
+    differences leave out 0, and which it speaks for; empty if no chapter answers any.
+
+    Args:
+        chapters: number -> what :class:`tfrgan_lite.lesson.experiment.Experiment` stored.
+    """
+    lines = []
+    for question in QUESTIONS:
+        tables = chapters.get(question.chapter, {"tables": {}})["tables"]
+        said, speaks = [], set()
+        for title in (title for title in tables if title.startswith(question.tables)):
+            table, sentences = tables[title], []
+            for measure, row in product(table["measures"], _named(table, question.ours)):
+                found = [_better(table, measure, row, other) for other in _named(table, question.others)]
+                sentences.append(f"{measure}: {row} is {' and '.join(words for _, words in found)}")
+                speaks |= {better for better, _ in found if better}
+            said.append(f"**{title}.** {'; '.join(sentences)}.")
+        if said:
+            lines.append(f"| {question.text} | {' '.join(said)} | {_verdict(speaks)} |")
+    return "\n".join(["| the paper says | measured | which speaks |", "|---|---|---|", *lines]) if lines else ""
+
+
+def _named(table: dict, names: tuple[str, ...]) -> list[str]:
+    return [row for row in table["rows"] if row.partition(" (")[0] in names]
+
+
+def _better(table: dict, measure: str, row: str, other: str) -> tuple[int, str]:
+    """1 if a row is better than another, -1 if it is worse, 0 if that cannot be told; and that in words."""
+    about, apart = table["measures"][measure], difference(table, measure, row, other)
+    more = 1 if apart[1] > 0 else -1 if apart[2] < 0 else 0
+    better = more if about["better"] == "higher" else -more
+    words = {1: "better than", -1: "worse than", 0: "not told apart from"}[better]
+    by, low, high = (f"{value:+.{about['digits']}f}" for value in apart)
+    return better, f"{words} {other}, {' '.join([by, about['unit']]).strip()} ({low} to {high})"

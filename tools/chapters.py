@@ -3,7 +3,8 @@
     python tools/chapters.py PRESET
 
 Executed copies go to _build/chapters/PRESET/, each with a JSON file that holds its key and the time that it took. The
-key is written after success only, so a chapter that failed is executed again.
+key is written after success only, so a chapter that failed is executed again. What a chapter measured goes to the
+folder results in there (tfrgan_lite.lesson.experiment).
 """
 
 import datetime
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +49,11 @@ def folder(root: Path, preset: str) -> Path:
     return root / "_build" / "chapters" / preset
 
 
+def measured(root: Path, preset: str, notebook: Path) -> Path:
+    """Where that lies which the chapter measured in its last run, if it passed and stores anything."""
+    return folder(root, preset) / "results" / f"{notebook.stem[:2]}.json"
+
+
 def record(root: Path, preset: str, notebook: Path) -> dict:
     """What is known of the chapter's last run if it passed: key, seconds, date, device, cores, torch; else {}."""
     path = folder(root, preset) / f"{notebook.stem}.json"
@@ -70,17 +77,22 @@ def device() -> str:
 def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[float, str]:
     """Execute a copy of the chapter; seconds that it took, and pytest's report if it failed, else ''."""
     kept = folder(root, preset) / notebook.name
-    kept.with_suffix(".json").unlink(missing_ok=True)
+    results = measured(root, preset, notebook)
+    for old in (kept.with_suffix(".json"), results):
+        old.unlink(missing_ok=True)
     # Elsewhere, because nbmake passes over notebooks in a folder called _build; and what a chapter writes is not kept.
     with tempfile.TemporaryDirectory() as place:
         copy = Path(shutil.copy(notebook, place))
         command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={CELL_TIMEOUT_S}"]
         command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(copy)]
-        env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads)}
+        env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads), "TFRGAN_RESULTS": place}
         start = time.monotonic()
         done = subprocess.run(command, cwd=place, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode == 0:
             shutil.copyfile(copy, kept)
+            if (found := Path(place) / results.name).is_file():
+                results.parent.mkdir(exist_ok=True)
+                shutil.copyfile(found, results)
     return time.monotonic() - start, done.stdout + done.stderr if done.returncode else ""
 
 
@@ -90,11 +102,12 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(root: Path, preset: str) -> int:
-    """Bring all chapters up to date; 1 if one failed."""
+def main(root: Path, preset: str, only: Collection[str] | None = None) -> int:
+    """Bring all chapters up to date, or those with the numbers ``only``; 1 if one failed."""
     folder(root, preset).mkdir(parents=True, exist_ok=True)
-    todo = stale(root, preset)
-    total = len(chapters(root))
+    wanted = [notebook for notebook in chapters(root) if only is None or notebook.stem[:2] in only]
+    todo = {notebook: key for notebook, key in stale(root, preset).items() if notebook in wanted}
+    total = len(wanted)
     if not todo:
         say(f"chapters ({preset}): all {total} are up to date, nothing to execute")
         return 0

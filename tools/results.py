@@ -1,7 +1,8 @@
 """Write what was measured where it is shown: `python tools/results.py`, after `python -m tfrgan_lite evaluate`.
 
-From the JSON files in book/results come the page book/results.md with its figures, its line in _toc.yml, and the table
-in README.md.
+From the JSON files in book/results come the page book/results.md with its figures and the table in README.md; from
+those in book/results/chapters, which `python tools/experiments.py` writes, the page book/experiments.md. Both pages get
+their lines in _toc.yml.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tfrgan_lite.errors import UserError
+from tfrgan_lite.lesson.chapters import chapters_page
 from tfrgan_lite.page import figures, results_page
 from tfrgan_lite.report import FLOOR, NOTHING, table
 from tfrgan_lite.variants import COIN, JITTER, PAPER, RIVALS, SUBJECT
@@ -53,14 +55,14 @@ def with_summary(readme: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
-def with_page(toc: str) -> str:
-    """The table of contents with the page of results, the first of the back matter. Raises UserError without one."""
-    if re.search(r"^ +- file: book/results$", toc, re.MULTILINE):
+def with_page(toc: str, page: str) -> str:
+    """The table of contents with a page; a new one is the first of the back matter. Raises UserError without one."""
+    if re.search(rf"^ +- file: {page}$", toc, re.MULTILINE):
         return toc
     place = re.search(r"^ +- caption: Back matter\n +chapters:\n( +)", toc, re.MULTILINE)
     if not place:
         raise UserError("_toc.yml: has no part called Back matter; add one")
-    return f"{toc[: place.start(1)]}{place[1]}- file: book/results\n{toc[place.start(1) :]}"
+    return f"{toc[: place.start(1)]}{place[1]}- file: {page}\n{toc[place.start(1) :]}"
 
 
 def written(root: Path) -> dict[Path, str]:
@@ -69,12 +71,13 @@ def written(root: Path) -> dict[Path, str]:
     Raises UserError if there are none, or a file cannot take its part.
     """
     book, readme, toc = root / "book", root / "README.md", root / "_toc.yml"
-    page = results_page(book / "results")
+    listed = with_page(with_page(toc.read_text(encoding="utf-8"), "book/experiments"), "book/results")
     return {
-        book / "results.md": page,
+        book / "results.md": results_page(book / "results"),
         **figures(book / "results"),
+        book / "experiments.md": chapters_page(book / "results" / "chapters"),
         readme: with_summary(readme.read_text(encoding="utf-8"), summary(compared_most(book / "results"))),
-        toc: with_page(toc.read_text(encoding="utf-8")),
+        toc: listed,
     }
 
 
