@@ -1,8 +1,8 @@
-"""The checks of chapter 00: the solution passes, typical wrong answers get their hint, nonsense gets a verdict."""
+"""The checks of chapter 00: the solution passes, and typical wrong answers get their hint."""
 
 import pytest
 
-from tfrgan_lite.lesson.checks_00 import check_00_width, check_00_wire
+from tfrgan_lite.lesson.checks_00 import check_00_blind, check_00_width, check_00_wire
 
 
 def parts(mix):
@@ -43,6 +43,7 @@ def of_one_channel(mix):
 def test_solutions_pass():
     assert check_00_wire(0.4, 0.2, 0.2)
     assert check_00_width(solution)
+    assert check_00_blind(["raw", "generator", "rule"])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,24 @@ def test_wrong_widths_get_their_hint(answer, hint):
     assert not verdict and hint in str(verdict)
 
 
-@pytest.mark.parametrize("nonsense", ["x", [1], lambda: 1])
-def test_nonsense_gets_a_verdict(nonsense):
-    assert not check_00_wire(nonsense, nonsense, nonsense)
-    assert not check_00_width(nonsense)
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "for each song"),
+        ("engineer", "not a single one"),
+        (["a", "engineer", "d"], "a, d is a letter"),
+        (["engineer", "Dugan", "raw"], "'Dugan' has mixed nothing"),
+        (["engineer", "engineer"], "2 of 3 songs"),
+    ],
+)
+def test_wrong_blind_tests_get_their_hint(answer, hint):
+    verdict = check_00_blind(answer)
+    assert not verdict and hint in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("best", "of_100"), [(["engineer"] * 3, 2), (["engineer", "engineer", "raw"], 16), (["rule"] * 3, 100)]
+)
+def test_a_blind_test_is_told_what_guessing_does(best, of_100):
+    """By hand, with a chance of 1/4 for each song: 1/64, 1/64 + 9/64, and always."""
+    assert f" {of_100} of 100 such tests" in str(check_00_blind(best))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_01 import check_01_levels, check_01_widen
+from tfrgan_lite.lesson.checks_01 import check_01_coin, check_01_levels, check_01_widen
 
 
 def test_levels_accepts_the_solution():
@@ -70,3 +70,33 @@ def test_widen_accepts_the_solution():
 def test_widen_says_why_not(widen, hint):
     verdict = check_01_widen(widen)
     assert not verdict and hint in verdict.says
+
+
+def camp(mixes, pans, chosen=lambda pan: pan < 0):
+    return mixes[torch.tensor([chosen(pan) for pan in pans])].mean(0)
+
+
+def test_coin_accepts_the_solution():
+    assert check_01_coin(camp)
+    assert check_01_coin(lambda mixes, pans: sum(y for y, p in zip(mixes, pans, strict=True) if p < 0) / 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda mixes, pans: mixes.mean(0), "coin is still in it"),
+        (lambda mixes, pans: camp(mixes, pans, lambda pan: pan > 0), "other camp"),
+        (lambda mixes, pans: camp(mixes, pans, lambda pan: pan <= 0), "neither camp"),
+        (lambda mixes, pans: camp(mixes, pans) * 2, "not its mean"),
+        (lambda mixes, pans: camp(mixes, pans) * 2 / 5, "how many are in the camp"),
+        (lambda mixes, pans: mixes[0], "one mix of the camp"),
+        (lambda mixes, pans: mixes[torch.tensor(pans) < 0], "take their mean"),
+        (lambda mixes, pans: mixes.mean((0, 1)), "shape (100,)"),
+        (lambda mixes, pans: 0.5 * camp(mixes, pans), "the first and the third"),
+        (lambda mixes, pans: None, "must return a tensor"),
+        (lambda mixes, pans: mixes[pans < 0], "could not be tried"),
+    ],
+)
+def test_coin_says_why_not(answer, hint):
+    verdict = check_01_coin(answer)
+    assert not verdict and hint in verdict.says, verdict

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_02 import check_02_by_hand, check_02_floor
+from tfrgan_lite.lesson.checks_02 import check_02_by_hand, check_02_floor, check_02_own
 
 
 def test_by_hand_accepts_the_solution():
@@ -63,4 +63,40 @@ def test_floor_accepts_the_solution():
 )
 def test_floor_says_why_not(answer, hint):
     verdict = check_02_floor(answer)
+    assert not verdict and hint in verdict.says, verdict
+
+
+WITHOUT = [3.0, 3.4, 2.6, 3.9, 3.1, 2.9]
+
+
+def changed(*by):
+    return [before + step for before, step in zip(WITHOUT, by, strict=True)]
+
+
+NEARER, UNSURE = changed(-0.2, -0.1, -0.3, -0.2, -0.1, -0.2), changed(-0.5, 0.4, -0.3, 0.6, -0.2, 0.1)
+
+
+def test_own_accepts_what_the_songs_tell():
+    assert check_02_own(WITHOUT, NEARER, "nearer")
+    assert check_02_own(NEARER, WITHOUT, "farther")
+    assert check_02_own(WITHOUT, UNSURE, "tie")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((WITHOUT, None, "tie"), "Give the distances"),
+        ((WITHOUT, NEARER[:5], "nearer"), "the same songs twice"),
+        ((WITHOUT[:3], NEARER[:3], "nearer"), "five or more"),
+        ((WITHOUT, [-0.2] * 6, "nearer"), "not their differences"),
+        ((WITHOUT, list(WITHOUT), "tie"), "nobody had read"),
+        ((WITHOUT, NEARER, "better"), "not 'better'"),
+        ((WITHOUT, UNSURE, "farther"), "these songs cannot tell"),
+        ((WITHOUT, NEARER, "tie"), "song by song"),
+        ((WITHOUT, NEARER, "farther"), "a distance that falls is nearer"),
+        ((3.0, 2.8, "nearer"), "could not be tried"),
+    ],
+)
+def test_own_says_why_not(answer, hint):
+    verdict = check_02_own(*answer)
     assert not verdict and hint in verdict.says, verdict

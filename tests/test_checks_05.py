@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_05 import check_05_attend, check_05_row
+from tfrgan_lite.lesson.checks_05 import check_05_attend, check_05_induction, check_05_row
 
 
 def solution(q, k, v, allowed):
@@ -70,3 +70,33 @@ def test_wrong_numbers_are_told_why(answer, hint):
 def test_wrong_functions_are_told_why(answer, hint):
     verdict = check_05_attend(answer)
     assert not verdict and hint in verdict.says
+
+
+def look(steps, choose=max, ahead=1):
+    before = [[j for j in range(t) if steps[j] == step] for t, step in enumerate(steps)]
+    return [choose(places) + ahead if places else -1 for places in before]
+
+
+def test_a_place_to_look_at_is_right_in_any_form():
+    assert check_05_induction(look)
+    assert check_05_induction(lambda steps: torch.tensor(look(steps)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda steps: None, "returns None"),
+        (lambda steps: look(steps)[1:], "6 places for 7 steps"),
+        (lambda steps: look(steps, ahead=0), "where the step was played"),
+        (lambda steps: look(steps, ahead=-1), "what came before it"),
+        (lambda steps: look(steps, min), "the first time"),
+        (lambda steps: [t + 1 for t in range(len(steps))], "not an earlier time of itself"),
+        (lambda steps: [place + 2 for place in look(steps)], "in the future"),
+        (lambda steps: [max(place, 0) for place in look(steps)], "was not played before"),
+        (lambda steps: [-1 for step in steps], "it should be [-1, -1, -1, 1, 2, -1, 4]"),
+        (lambda steps: [None for step in steps], "could not be tried"),
+    ],
+)
+def test_wrong_places_are_told_why(answer, hint):
+    verdict = check_05_induction(answer)
+    assert not verdict and hint in verdict.says, verdict

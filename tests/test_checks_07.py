@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_07 import check_07_optimal_discriminator, check_07_value
+from tfrgan_lite.lesson.checks_07 import check_07_optimal_discriminator, check_07_parts, check_07_value
 
 
 def solution(p_data, p_model):
@@ -58,3 +58,37 @@ def test_wrong_values_are_told_why(answer, hint):
 def test_wrong_functions_are_told_why(answer, hint):
     verdict = check_07_optimal_discriminator(answer)
     assert not verdict and hint in verdict.says
+
+
+WHOLE = [0.10, 0.12, 0.11, 0.10, 0.12]
+WITHOUT = {
+    "fool": [0.30, 0.33, 0.29, 0.31, 0.32],
+    "there": [0.10, 0.14, 0.09, 0.12, 0.11],
+    "kl": [0.05, 0.07, 0.06, 0.04, 0.07],
+    "back": [0.11, 0.12, 0.13, 0.09, 0.12],
+}
+
+
+def test_parts_that_seeds_show_to_be_needed_are_right():
+    assert "fool is needed" in str(check_07_parts(WHOLE, WITHOUT, ["fool"]))
+    assert "no part is needed" in str(check_07_parts(WHOLE, WITHOUT | {"fool": WITHOUT["back"]}, []))
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((WHOLE, None, ["fool"]), "three answers"),
+        ((WHOLE, {"fool": WITHOUT["fool"]}, ["fool"]), "1 of four parts"),
+        ((WHOLE, WITHOUT | {"kl": [0.3]}, ["fool"]), "the same seeds for all"),
+        ((WHOLE, WITHOUT | {"kl": [-0.05] * 5}, ["fool"]), "not differences"),
+        ((WHOLE, WITHOUT | {"back": WHOLE}, ["fool"]), "as if the part were still there"),
+        ((WHOLE, WITHOUT, ["fool", "regression"]), "'regression' is no part"),
+        ((WHOLE, WITHOUT, ["fool", "there"]), "0 lies within"),
+        ((WHOLE, WITHOUT, ["fool", "kl"]), "it does harm"),
+        ((WHOLE, WITHOUT, []), "fool is missing"),
+        ((0.1, 0.2, "fool"), "could not be tried"),
+    ],
+)
+def test_parts_that_seeds_do_not_show_are_told_why(answer, hint):
+    verdict = check_07_parts(*answer)
+    assert not verdict and hint in verdict.says, verdict

@@ -1,11 +1,11 @@
-"""The checks of chapter 08: the solution passes, typical wrong answers get their hint, nonsense gets a verdict."""
+"""The checks of chapter 08: the solution passes, and typical wrong answers get their hint."""
 
 from math import e
 
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_08 import check_08_sides, check_08_wet
+from tfrgan_lite.lesson.checks_08 import check_08_moved, check_08_sides, check_08_wet
 from tfrgan_lite.sides import arrangements, exponents
 from tfrgan_lite.studio.console import pan_gains
 
@@ -22,10 +22,28 @@ def apart(third):
     return float(P[arrangements(3)[:, 1] < 0].sum())
 
 
+def most_moved(before, after, gone, size=torch.abs):
+    stay = [track for track in range(len(before)) if track != gone]
+    row, setting = divmod(int(size(after - before[stay]).argmax()), before.shape[1])
+    return stay[row], setting
+
+
+def short(before, after, gone):
+    """The place among those that stay."""
+    track, setting = most_moved(before, after, gone)
+    return track - (track > gone), setting
+
+
+def askew(before, after, gone):
+    """The last row left out, whoever has left."""
+    return divmod(int((after - before[:-1]).abs().argmax()), before.shape[1])
+
+
 def test_solutions_pass():
     assert check_08_sides(0.88, 0.66)
     assert check_08_sides(apart(0.0), apart(-1.0))
     assert check_08_wet(solution)
+    assert check_08_moved(most_moved)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +81,18 @@ def test_wrong_channel_strips_get_their_hint(wet, hint):
     assert not verdict and hint in str(verdict)
 
 
-@pytest.mark.parametrize("nonsense", [None, 3, "x", lambda: 1])
-def test_nonsense_gets_a_verdict(nonsense):
-    assert not check_08_wet(nonsense)
-    assert not check_08_sides(nonsense, nonsense)
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (short, "count as before"),
+        (lambda b, a, gone: most_moved(b, a, gone, size=torch.clone), "falls by more"),
+        (lambda b, a, gone: most_moved(b, a, gone)[::-1], "exchanged"),
+        (askew, "each row meets itself"),
+        (lambda b, a, gone: (0, 0), "setting by setting"),
+        (lambda b, a, gone: (1, 2, 3), "give track and setting"),
+        (lambda b, a, gone: most_moved(b, a, gone)[0], "could not be tried"),
+    ],
+)
+def test_wrong_moves_get_their_hint(answer, hint):
+    verdict = check_08_moved(answer)
+    assert not verdict and hint in str(verdict)

@@ -1,9 +1,9 @@
-"""The checks of chapter 09: the solutions pass, typical wrong answers get their hint, nonsense gets a verdict."""
+"""The checks of chapter 09: the solutions pass, and typical wrong answers get their hint."""
 
 import pytest
 import torch
 
-from tfrgan_lite.lesson.checks_09 import check_09_diversity, check_09_energy
+from tfrgan_lite.lesson.checks_09 import check_09_cheat, check_09_diversity, check_09_energy
 
 
 def spread(z, count=None):
@@ -58,7 +58,38 @@ def test_wrong_ratios_get_their_hint(answer, hint):
     assert not verdict and hint in str(verdict)
 
 
-@pytest.mark.parametrize("nonsense", ["x", 3, lambda: 1])
-def test_nonsense_gets_a_verdict(nonsense):
-    assert not check_09_energy(nonsense, nonsense, nonsense)
-    assert not check_09_diversity(nonsense)
+FLOOR = {
+    "matched_db": (2.0, 1.8, 2.2),
+    "energy": (0.1, -0.2, 0.4),
+    "diversity": (1.0, 0.9, 1.1),
+    "pan": (0.2, 0.1, 0.3),
+}
+AVERAGER = {
+    "matched_db": (1.5, 1.4, 1.6),
+    "energy": (4.0, 3.0, 5.0),
+    "diversity": (0.0, 0.0, 0.0),
+    "pan": (0.3, 0.2, 0.4),
+}
+
+
+def test_a_cheat_is_found_out_by_one_measure_and_not_by_another():
+    assert check_09_cheat(AVERAGER, FLOOR, "matched_db", "energy")
+    assert check_09_cheat(AVERAGER, FLOOR, "pan", "diversity")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((AVERAGER, None, "pan", "energy"), "four answers"),
+        ((AVERAGER, FLOOR, "width", "energy"), "fooled: 'width' is not in both"),
+        ((FLOOR, FLOOR, "pan", "energy"), "both rows are the same"),
+        ((AVERAGER, FLOOR, "energy", "energy"), "cannot do both"),
+        ((AVERAGER, FLOOR, "diversity", "energy"), "tells your machine from an engineer"),
+        ((AVERAGER, FLOOR, "matched_db", "pan"), "gives nobody away"),
+        ((AVERAGER, FLOOR, "pan", "matched_db"), "That is praise"),
+        ((1.5, 2.0, "pan", "energy"), "could not be tried"),
+    ],
+)
+def test_wrong_verdicts_on_a_cheat_get_their_hint(answer, hint):
+    verdict = check_09_cheat(*answer)
+    assert not verdict and hint in str(verdict), verdict

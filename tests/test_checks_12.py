@@ -1,8 +1,8 @@
-"""The checks of chapter 12: the solution passes, typical wrong answers get their hint, nonsense gets a verdict."""
+"""The checks of chapter 12: the solution passes, and typical wrong answers get their hint."""
 
 import pytest
 
-from tfrgan_lite.lesson.checks_12 import check_12_ramp, check_12_verdict
+from tfrgan_lite.lesson.checks_12 import check_12_change, check_12_ramp, check_12_verdict
 
 
 def by(index, rule_index, *measures):
@@ -28,13 +28,22 @@ def without_a_thought_of_missing(results):
     ]
 
 
-def test_solutions_pass(notebooks):
+TIE = (0.01, -0.2, 0.3)
+
+
+def compared(seeds=3, **differences):
+    """What evaluate returns, as far as the check looks."""
+    return {"seeds": {"with": 3, "without": seeds}, "differences": {"without": differences}}
+
+
+COMPARED = compared(energy=(0.5, 0.2, 0.8), matched_db=TIE)
+
+
+def test_solutions_pass():
     assert check_12_ramp(0, 0.025, 0.05)
     assert check_12_verdict(by(2, 1, "matched_db", "energy"))
-    text = "".join("".join(cell["source"]) for cell in notebooks["12_train_end_to_end"]["cells"])
-    names = {}
-    exec(text.split("```python\n")[1].split("```")[0], names)  # the solution as it is printed
-    assert check_12_verdict(names["verdict_of"])
+    assert check_12_change(COMPARED, "without", ["energy"])
+    assert "0 of 1 measures tell: none" in str(check_12_change(compared(matched_db=TIE), "without", []))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,21 @@ def test_wrong_verdicts_get_their_hint(answer, hint):
     assert not verdict and hint in str(verdict)
 
 
-@pytest.mark.parametrize("nonsense", ["x", 3, lambda: 1])
-def test_nonsense_gets_a_verdict(nonsense):
-    assert not check_12_ramp(nonsense, nonsense, nonsense)
-    assert not check_12_verdict(nonsense)
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((COMPARED, None, ["energy"]), "three answers"),
+        (({"seeds": {}}, "without", ["energy"]), "evaluate's against"),
+        ((COMPARED, "with", ["energy"]), "'with' is not compared"),
+        ((compared(1, energy=TIE), "without", []), "of three seeds without has 1"),
+        ((compared(energy=(0.0, 0.0, 0.0)), "without", []), "had not reached the training"),
+        ((COMPARED, "without", ["energy", "loudness"]), "loudness is not measured"),
+        ((COMPARED, "without", ["energy", "matched_db"]), "a tie"),
+        ((COMPARED, "without", []), "energy is missing"),
+        (("x", "without", []), "evaluate's against"),
+        ((3, "without", []), "could not be tried"),
+    ],
+)
+def test_wrong_readings_of_a_change_get_their_hint(answer, hint):
+    verdict = check_12_change(*answer)
+    assert not verdict and hint in str(verdict), verdict

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 import torch
+from scipy.stats import binom
 from torch import Tensor
 
 from .verdict import Verdict, check, right, wrong
+
+_MIXERS = ("raw", "rule", "generator", "engineer")
 
 
 @check
@@ -57,3 +60,26 @@ def check_00_width(width: Callable[[Tensor], float]) -> Verdict:
     if tried(silence, silence) != 0:
         return wrong("Silence: nothing over nothing; answer 0 before you divide.")
     return right("Nothing for mono, everything for opposite channels, and no answer depends on how loud the mix is.")
+
+
+@check
+def check_00_blind(best: list[str] | None) -> Verdict:
+    """Exercise 3: ``best``, what stood behind the letter that was liked best, a name for each of at least 3 songs."""
+    if best is None:
+        return wrong("Give a list: for each song, what key says of the letter that you liked best.")
+    if isinstance(best, str):
+        return wrong("best: a list of names, one for each song, not a single one.")
+    if letters := set(best) & set("abcd"):
+        return wrong(f"best: {', '.join(sorted(letters))} is a letter; look it up in that song's key.")
+    if unknown := set(best) - set(_MIXERS):
+        return wrong(
+            f"best: {', '.join(map(repr, unknown))} has mixed nothing here; the names are {', '.join(_MIXERS)}."
+        )
+    if len(best) < 3:
+        return wrong(f"best: {len(best)} of 3 songs; whoever guesses chooses the engineer of one song often enough.")
+    engineers = list(best).count("engineer")
+    chance = binom.sf(engineers - 1, len(best), 1 / len(_MIXERS))
+    return right(
+        f"You chose the engineer in {engineers} of {len(best)} songs. Who hears no difference does so that often, or "
+        f"more often, in {100 * chance:.0f} of 100 such tests."
+    )

@@ -85,3 +85,33 @@ def check_01_widen(widen: Callable[[Tensor, float], Tensor]) -> Verdict:
             return wrong("The mono sum has changed: (L + R) / 2 must be the same before and after.")
         return wrong(f"The mono sum stays, but at {side_db:+.0f} dB the side is not the old one times {gain:.2f}.")
     return right("The sides move, and who listens in mono hears no difference.")
+
+
+@check
+def check_01_coin(camp: Callable[[Tensor, list[float]], Tensor]) -> Verdict:
+    """Exercise 3: ``camp(mixes, pans)``, the mean of those mixes (mixes, 2, samples) whose pan lies on the left."""
+    mixes = torch.randn(5, 2, 100, generator=torch.Generator().manual_seed(0))
+    pans = [-0.6, 0.5, -0.2, 0.7, 0.0]
+    given = camp(mixes.clone(), list(pans))
+    if not isinstance(given, Tensor):
+        return wrong("camp must return a tensor (2, samples).")
+    side = torch.tensor(pans)
+    if given.shape == mixes[side < 0].shape:
+        return wrong("These are the mixes of the camp; take their mean over the first axis.")
+    if given.shape != mixes.shape[1:]:
+        return wrong(
+            f"camp returned shape {tuple(given.shape)} for mixes of {tuple(mixes.shape)}; one mix is asked for."
+        )
+    for mistake, hint in (
+        (mixes.mean(0), "This is the average of all mixes: the coin is still in it."),
+        (mixes[side > 0].mean(0), "This is the other camp: left is below 0."),
+        (mixes[side <= 0].mean(0), "A guitar at 0 stands in neither camp: left is below 0."),
+        (mixes[side < 0].sum(0), "This is the sum of the camp, not its mean."),
+        (mixes[side < 0].sum(0) / len(mixes), "Divide by how many are in the camp, not by how many there are."),
+        (mixes[0], "This is one mix of the camp, not the mean of all that are in it."),
+    ):
+        if torch.allclose(given, mistake, atol=1e-5):
+            return wrong(hint)
+    if not torch.allclose(given, mixes[side < 0].mean(0), atol=1e-5):
+        return wrong("Of five mixes with pans -0.6, 0.5, -0.2, 0.7 and 0 the first and the third are to be averaged.")
+    return right("Only those who agree on the side are averaged. Now listen for what else has gone.")

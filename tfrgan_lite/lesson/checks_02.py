@@ -6,6 +6,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from ..metrics.bootstrap import mean_and_interval
 from .verdict import Verdict, check, right, wrong
 
 
@@ -87,3 +88,33 @@ def check_02_floor(shared_with_floor: Callable[[Tensor, float], Tensor]) -> Verd
             f"With a floor of {floor_db:.0f} dB the floor holds, but the gains above it are not the shares' roots."
         )
     return right("Nobody is closed, and the others share as before.")
+
+
+@check
+def check_02_own(without: list[float] | None, with_it: list[float] | None, says: str | None) -> Verdict:
+    """Exercise 3: distances in dB of the same songs without and with one's own sentence, and what they say together:
+    "nearer", "farther" or "tie".
+    """
+    if without is None or with_it is None or says is None:
+        return wrong("Give the distances without and with your sentence, song by song, and what they say.")
+    if len(without) != len(with_it):
+        return wrong(f"without, with_it: {len(without)} and {len(with_it)} distances; measure the same songs twice.")
+    if len(without) < 5:
+        return wrong(f"without: {len(without)} songs say little; take five or more.")
+    if not all(isfinite(x) and x > 0 for x in (*without, *with_it)):
+        return wrong("without, with_it: distances are above 0; give those to the engineers, not their differences.")
+    change = [after - before for before, after in zip(without, with_it, strict=True)]
+    if not any(change):
+        return wrong("with_it: not one song has changed, as if nobody had read your sentence: is it passed on?")
+    if says not in ("nearer", "farther", "tie"):
+        return wrong(f'says: "nearer", "farther" or "tie", not {says!r}.')
+    mean, low, high = mean_and_interval(change)
+    truth = "nearer" if high < 0 else "farther" if low > 0 else "tie"
+    told = f"the differences are {mean:+.3f} dB on average ({low:+.3f} to {high:+.3f})"
+    if truth == "tie" and says != "tie":
+        return wrong(f"says: {told}, and 0 lies within: these songs cannot tell.")
+    if says == "tie" and truth != "tie":
+        return wrong(f"says: {told}: 0 lies outside. Take the difference song by song before you ask for its interval.")
+    if says != truth:
+        return wrong(f"says: {told}; a distance that falls is nearer.")
+    return right(f"It is as you say: {told}. What you like is another question.")

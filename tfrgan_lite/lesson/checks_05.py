@@ -71,3 +71,36 @@ def check_05_attend(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) 
     if not torch.allclose(given, truth, atol=1e-5):
         return wrong(f"One number should be {float(truth[0, 0]):.3f}, and yours is {float(given[0, 0]):.3f}.")
     return right("It agrees with the definition, for queries that see all, some and nobody.")
+
+
+@check
+def check_05_induction(look: Callable[[list[int]], list[int]]) -> Verdict:
+    """``look(steps)``: for each step the place after the last time that it was played before now, -1 if never."""
+
+    def places(steps: list[int], choose: Callable[[list[int]], int], ahead: int = 1) -> list[int]:
+        before = [[j for j in range(t) if steps[j] == step] for t, step in enumerate(steps)]
+        return [choose(found) + ahead if found else -1 for found in before]
+
+    for steps in ([0, 1, 2, 0, 1, 3, 0], [2, 2, 1, 0, 2], [3, 1]):
+        given, truth = look(list(steps)), places(steps, max)
+        if given is None:
+            return wrong("look returns None: return a list with a place for each step.")
+        given = [int(place) for place in given]
+        if len(given) != len(steps):
+            return wrong(f"look returns {len(given)} places for {len(steps)} steps.")
+        if given == truth:
+            continue
+        for mistake, hint in (
+            (places(steps, max, 0), "That is where the step was played; what came after it stands one place later."),
+            (places(steps, max, -1), "That is what came before it; one place after it stands what came next."),
+            (places(steps, min), "That is after the first time that the step was played, not after the last."),
+            ([t + 1 for t in range(len(steps))], "A step is not an earlier time of itself, and t + 1 is the future."),
+        ):
+            if given == mistake:
+                return wrong(hint)
+        if any(place > t for t, place in enumerate(given)):
+            return wrong(f"For {steps} you look at {given}: a place after t is in the future, which the mask hides.")
+        if any(place >= 0 for place, true in zip(given, truth, strict=True) if true < 0):
+            return wrong("A step that was not played before has no place to look at: -1.")
+        return wrong(f"For {steps} you look at {given}; it should be {truth}.")
+    return right("That is what the second layer looks for: the place whose predecessor is the step of now.")

@@ -6,6 +6,7 @@ from math import log, log2, log10
 import torch
 from torch import Tensor
 
+from .crowd import mean_over_seeds
 from .verdict import Verdict, check, right, wrong
 
 
@@ -59,3 +60,36 @@ def check_07_optimal_discriminator(answer: Callable[[Tensor, Tensor], Tensor]) -
             f"Where both densities are 0 you say {float(nothing[0])}; say 1/2 there, and mind the division by zero."
         )
     return right("The share of the real density in both: 3/4 where it is three times the other.")
+
+
+@check
+def check_07_parts(
+    whole: list[float] | None, without: dict[str, list[float]] | None, needed: list[str] | None
+) -> Verdict:
+    """Distances from the engineer, one a seed: of the whole loss, and without each part; and which parts are needed,
+    those without which the pans are farther away by more than seeds can explain.
+    """
+    if whole is None or without is None or needed is None:
+        return wrong("Give three answers: whole, without (part -> distances), needed (a list of parts).")
+    if len(without) < 4:
+        return wrong(f"without: {len(without)} of four parts; take each of the four away once.")
+    if len(whole) < 3 or any(len(row) != len(whole) for row in without.values()):
+        return wrong("whole, without: give a distance for each seed, the same seeds for all, at least three.")
+    if not all(distance >= 0 for row in (whole, *without.values()) for distance in row):
+        return wrong("whole, without: a distance is not negative; give distances, not differences.")
+    for part, row in without.items():
+        if list(row) == list(whole):
+            return wrong(f"without[{part!r}]: the same as the whole in every seed, as if the part were still there.")
+    if unknown := set(needed) - set(without):
+        return wrong(f"needed: {', '.join(map(repr, unknown))} is no part of without.")
+    for part, row in without.items():
+        more, give = mean_over_seeds(torch.tensor(row) - torch.tensor(whole))
+        told = f"without it the pans are {more:+.3f} ± {give:.3f} farther away"
+        if part in needed and more < -give:
+            return wrong(f"needed: {part}: {told}, so nearer: it does harm here.")
+        if part in needed and more <= give:
+            return wrong(f"needed: {part}: {told}, and 0 lies within: these seeds do not show that it is needed.")
+        if part not in needed and more > give:
+            return wrong(f"needed: {part} is missing: {told}. Subtract seed by seed before you take the interval.")
+    names = ", ".join(part for part in without if part in needed) or "no part"
+    return right(f"These seeds show that {names} is needed. Of the others they show nothing, or harm.")

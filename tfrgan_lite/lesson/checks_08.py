@@ -73,3 +73,34 @@ def check_08_wet(wet: Callable[[Tensor, Tensor, float, float, float], Tensor]) -
     if not same(tried(-20.0, 0.0, 0.0, S * 0), 0.1 * R):
         return wrong("The send is post-fader: the fader must turn the reverb down, too.")
     return right("Fader, pan pot and post-fader send: that is a channel strip.")
+
+
+@check
+def check_08_moved(most_moved: Callable[[Tensor, Tensor, int], tuple[int, int]]) -> Verdict:
+    """Exercise 3: ``most_moved(before, after, gone)``: track, counted as before, and setting that changed most when
+    track ``gone`` left. ``before`` (tracks, settings), ``after`` (tracks - 1, settings), in one unit.
+    """
+    before = 10 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for gone, (row, setting), step in ((1, (3, 0), -2.0), (2, (0, 1), 1.5), (0, (3, 1), -3.0), (4, (1, 0), 1.0)):
+        kept = [track for track in range(len(before)) if track != gone]
+        after = before.clone()
+        after[row, setting] += step
+        after[kept[-1], 2] += 0.5  # the largest rise, where what changes most falls
+        given = tuple(int(x) for x in most_moved(before.clone(), after[kept].clone(), gone))
+        if len(given) != 2:
+            return wrong(f"most_moved returns {len(given)} numbers; give track and setting.")
+        if given == (row, setting):
+            continue
+        if given == (kept.index(row), setting):
+            return wrong(f"track: {given[0]} is its place without track {gone}; count as before it left: {row}.")
+        if given == (setting, row):
+            return wrong("Track and setting are exchanged.")
+        if step < 0 and given[1] == 2:
+            return wrong("That setting rises most, but another falls by more: compare sizes, without the sign.")
+        if given[0] == gone:
+            return wrong(f"Track {gone} has left; leave its row of before out, so that each row meets itself.")
+        return wrong(
+            f"Track {gone} left, setting {setting} of track {row} changed by {step:+g}, and you say {given}. "
+            "Subtract setting by setting, and look for the largest size."
+        )
+    return right("Each track is compared with itself, by size, and named by its old number. Now ask the generator.")

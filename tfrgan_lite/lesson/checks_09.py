@@ -7,6 +7,9 @@ from torch import Tensor
 
 from .verdict import Verdict, check, right, wrong
 
+# Measures of which less is not simply better: an engineer has neither the least nor the most.
+_TARGETS = {"diversity", "width_sd", "covered", "style", "keys", "both_sides"}
+
 
 @check
 def check_09_energy(always_right: float | None, centre: float | None, thirds: float | None) -> Verdict:
@@ -71,3 +74,37 @@ def check_09_diversity(diversity: Callable[[Tensor, Tensor], float]) -> Verdict:
     if abs(float(diversity(y, y)) - 1) > 1e-4:
         return wrong("Engineers against themselves must have a ratio of 1.")
     return right("1 for a system that varies as engineers do, 0 for one that always says the same.")
+
+
+@check
+def check_09_cheat(
+    row: dict[str, tuple] | None, floor: dict[str, tuple] | None, fooled: str | None, caught: str | None
+) -> Verdict:
+    """Exercise 3: a machine's row of the table, that of another engineer, a measure that takes the machine for an
+    engineer, and one that does not; each measure is value, low and high end of its interval.
+    """
+    if row is None or floor is None or fooled is None or caught is None:
+        return wrong("Give four answers: row, floor, and the names of the measures fooled and caught.")
+    for name, measure in (("fooled", fooled), ("caught", caught)):
+        if measure not in row or measure not in floor:
+            return wrong(
+                f"{name}: {measure!r} is not in both rows; they share {', '.join(sorted(row.keys() & floor))}."
+            )
+    if all(tuple(row[measure]) == tuple(floor[measure]) for measure in row.keys() & floor.keys()):
+        return wrong("row: both rows are the same; give results['systems'] of your machine's name.")
+    if fooled == caught:
+        return wrong("fooled, caught: one measure cannot do both.")
+
+    def told(measure: str) -> str:
+        (value, low, high), (_, *engineer) = row[measure], floor[measure]
+        return f"{value:.2f} ({low:.2f} to {high:.2f}) against {engineer[0]:.2f} to {engineer[1]:.2f}"
+
+    apart = {m: row[m][1] > floor[m][2] or row[m][2] < floor[m][1] for m in (fooled, caught)}
+    nearer = {m: m not in _TARGETS and row[m][0] < floor[m][0] for m in (fooled, caught)}
+    if apart[fooled] and not nearer[fooled]:
+        return wrong(f"fooled: {told(fooled)}: {fooled} tells your machine from an engineer.")
+    if not apart[caught]:
+        return wrong(f"caught: {told(caught)}: the intervals overlap, so {caught} gives nobody away.")
+    if nearer[caught]:
+        return wrong(f"caught: {told(caught)}: it is nearer than an engineer. That is praise: {caught} is fooled.")
+    return right(f"{fooled} is fooled, and {caught} is not: {told(caught)}.")

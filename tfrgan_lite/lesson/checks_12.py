@@ -56,3 +56,30 @@ def check_12_verdict(verdict: Callable[[dict], list[str]]) -> Verdict:
     if answer != ["near"]:
         return wrong(f"One system of the six has both intervals below the rule's, 'near'; the answer was {answer}.")
     return right("Both high ends below the rule's low ends.")
+
+
+@check
+def check_12_change(results: dict | None, name: str | None, told: list[str] | None) -> Verdict:
+    """Exercise 3: what ``evaluate`` returns with ``against``, the name of the changed system, and the measures in which
+    it differs from the other by more than the interval of the difference.
+    """
+    if results is None or name is None or told is None:
+        return wrong("Give three answers: results, the name of what was changed, and the measures that tell.")
+    if "differences" not in results:
+        return wrong("results: compare what is paired: name the unchanged system as evaluate's against.")
+    if name not in results["differences"]:
+        return wrong(f"name: {name!r} is not compared; there are {', '.join(results['differences'])}.")
+    if few := [f"{system} has {count}" for system, count in results["seeds"].items() if count < 3]:
+        return wrong(f"results: of three seeds {few[0]}; evaluate takes a list of generators for each name.")
+    found = results["differences"][name]
+    if not any(low or high for _, low, high in found.values()):
+        return wrong(f"name: {name} differs in nothing, as if the change had not reached the training.")
+    if unknown := set(told) - set(found):
+        return wrong(f"told: {', '.join(sorted(unknown))} is not measured for both.")
+    apart = [measure for measure, (_, low, high) in found.items() if low > 0 or high < 0]
+    if ties := [measure for measure in told if measure not in apart]:
+        value, low, high = found[ties[0]]
+        return wrong(f"told: {ties[0]} differs by {value:+.3f} ({low:+.3f} to {high:+.3f}); 0 lies within: a tie.")
+    if missing := [measure for measure in apart if measure not in told]:
+        return wrong(f"told: {missing[0]} is missing; the interval of its difference leaves 0 out.")
+    return right(f"{len(apart)} of {len(found)} measures tell: {', '.join(apart) or 'none'}. One may by chance.")
