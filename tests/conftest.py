@@ -21,6 +21,15 @@ def cache_folder(tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def progress_folder(tmp_path_factory) -> Iterator[Path]:
+    """A place of the session's own for answers to exercises, so that tests do not do the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("progress")
+        patch.setenv("TFRGAN_PROGRESS", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's root folder."""

@@ -85,7 +85,8 @@ def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[floa
         copy = Path(shutil.copy(notebook, place))
         command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={CELL_TIMEOUT_S}"]
         command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(copy)]
-        env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads), "TFRGAN_RESULTS": place}
+        env = os.environ | {"TFRGAN_PRESET": preset, "OMP_NUM_THREADS": str(threads)}
+        env |= {"TFRGAN_RESULTS": place, "TFRGAN_PROGRESS": "off"}
         start = time.monotonic()
         done = subprocess.run(command, cwd=place, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode == 0:

@@ -2,6 +2,7 @@
 
 from .desk import desk
 from .listen import listen
+from .progress import progress
 from .slide import slide
 
-__all__ = ["desk", "listen", "slide"]
+__all__ = ["desk", "listen", "progress", "slide"]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 
+from .progress import record
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -30,14 +32,19 @@ def wrong(says: str) -> Verdict:
 
 
 def check(judge: Callable[..., Verdict]) -> Callable[..., Verdict]:
-    """Decorate a check: an answer of the wrong type or shape gets a verdict that says so, in place of a traceback."""
+    """Decorate a check: an answer of the wrong type or shape gets a verdict that says so, in place of a traceback, and
+    a right one is kept (:mod:`tfrgan_lite.lesson.progress`).
+    """
 
     @wraps(judge)
     def checked(*answer, **options) -> Verdict:
         try:
-            return judge(*answer, **options)
+            verdict = judge(*answer, **options)
         except Exception as error:  # whatever a reader's answer raises is a fact about that answer
             message = (str(error).splitlines() or [""])[0]
             return wrong(f"The answer could not be tried: {type(error).__name__}: {message}")
+        if verdict.right:
+            record(judge.__name__, answer, options)
+        return verdict
 
     return checked
