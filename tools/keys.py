@@ -14,6 +14,7 @@ DATA = {
     "tfrgan_lite.generator": "weights",
     "tfrgan_lite.studio.bank": "studio/samples",
     "tfrgan_lite.lesson.desk": "lesson/assets",
+    "tfrgan_lite.lesson.quiz": "lesson/quizzes",
 }
 
 
