@@ -2,7 +2,9 @@
 
     python tools/grade.py FOLDER > grades.csv
 
-Execute the notebooks first, so that the outputs are those of their code: python -m pytest --nbmake --overwrite FOLDER
+Execute the notebooks first, so that the outputs are those of their code, and keep none of their answers as yours:
+
+    TFRGAN_PROGRESS=off python -m pytest --nbmake --overwrite FOLDER
 """
 
 import csv
