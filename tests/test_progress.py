@@ -49,13 +49,31 @@ def test_of_a_function_the_source_is_kept(kept):
     assert of("check_00_width").answer.endswith("else 0.0")
 
 
-def test_another_kernel_finds_what_was_done(kept):
+CELL = "def twice(x):\n    # by hand\n    return 2 * x\n\n\ncheck_00_any(twice)"
+FIRST = f"""
+from IPython.core.interactiveshell import InteractiveShell
+from tfrgan_lite.lesson.verdict import check, right
+
+def check_00_any(answer):
+    return right("Yes.")
+
+notebook = InteractiveShell()
+notebook.push({{"check_00_any": check(check_00_any)}})
+notebook.run_cell({CELL!r})
+notebook.run_cell("from tfrgan_lite.lesson.checks_00 import check_00_wire")
+notebook.run_cell("check_00_wire(0.4, 0.2, 0.2)")
+"""
+SECOND = "from tfrgan_lite.lesson import progress; print(progress(0))"
+
+
+def test_another_kernel_finds_what_was_done_in_a_notebooks_cells(kept, tmp_path, monkeypatch):
     """Two processes, one after the other: what a restart of the kernel is."""
-    first = "from tfrgan_lite.lesson.checks_00 import check_00_wire; check_00_wire(0.4, 0.2, 0.2)"
-    second = "from tfrgan_lite.lesson import progress; print(progress(0))"
-    for code in (first, second):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    for code in (FIRST, SECOND):
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.startswith("1 of ") and re.search(r"^\d{4}-\d\d-\d\d  check_00_wire ", said, re.MULTILINE)
+    answer = json.loads((kept / "check_00_any.json").read_text())["answer"]
+    assert answer == CELL.split("\n\n\n")[0], "the function as it stands in its cell"
 
 
 def test_the_table_has_heads_and_a_caption_and_shows_answers_as_text(kept):
