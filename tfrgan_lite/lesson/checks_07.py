@@ -6,7 +6,7 @@ from math import log, log2, log10
 import torch
 from torch import Tensor
 
-from .crowd import mean_over_seeds
+from ..seeds import mean_over_seeds
 from .verdict import Verdict, check, right, wrong
 
 
