@@ -25,8 +25,9 @@ TERM = re.compile(r"\{term\}`(?:([^`<]+?)\s*<([^>`]+)>|([^`<]+))`")
 
 
 def cells(notebook: dict, kind: str) -> list[str]:
-    """The sources of a notebook's cells of one kind, "markdown" or "code"."""
-    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
+    """The sources of a notebook's cells of one kind, "markdown" or "code", that its page shows."""
+    shown = [cell for cell in notebook["cells"] if "remove-cell" not in cell["metadata"].get("tags", [])]
+    return ["".join(cell["source"]) for cell in shown if cell["cell_type"] == kind]
 
 
 def running(text: str) -> str:
