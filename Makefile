@@ -4,12 +4,13 @@ PRESET ?= cpu
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help setup book test check-site bench clean
+.PHONY: help setup book test check-site clean-room bench clean
 
 help:
 	@echo "make book [PRESET=cpu|ci|gpu]  execute the chapters and build the site in _build/html (cpu: minutes, ci: seconds a chapter)"
 	@echo "make test                      ruff, pytest, and every notebook through nbmake with the ci preset"
 	@echo "make check-site                test the built site: no network, mathematics, sound (needs chromium)"
+	@echo "make clean-room                execute chapter 00 with Colab's versions, the package as a wheel, in an empty folder"
 	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, a training step and its parts, how long it waits for data, the studio, and mixing a song"
 	@echo "make clean                     remove what was built; .venv stays"
 
@@ -33,6 +34,9 @@ test: setup
 
 check-site: setup
 	@$(PY) -m pytest tests/site --site _build/html
+
+clean-room: setup
+	@$(PY) tools/clean_room.py
 
 bench: setup
 	@$(PY) benchmarks/layer.py
