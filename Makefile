@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 help:
 	@echo "make book [PRESET=cpu|ci|gpu]  execute the chapters and build the site in _build/html (cpu: minutes, ci: seconds a chapter)"
-	@echo "make test                      ruff, pytest, and every notebook through nbmake with the ci preset"
+	@echo "make test                      ruff, mypy, pytest, and every notebook through nbmake with the ci preset"
 	@echo "make check-site                test the built site: no network, mathematics, sound (needs chromium)"
 	@echo "make clean-room                execute chapter 00 with Colab's versions, the package as a wheel, in an empty folder"
 	@echo "make bench                     time one TFR layer against torch.nn.TransformerEncoderLayer, a training step and its parts, how long it waits for data, the studio, and mixing a song"

@@ -87,7 +87,8 @@ def train(
     from .evaluate import card, table
     from .evaluate import evaluate as measure
     from .files import written_whole
-    from .trials import place_of, save, train_variant, weights_name
+    from .generator import Generator
+    from .trials import card_of, place_of, save, train_variant, weights_name
     from .variants import SUBJECT
 
     config = preset_called(name, seed=seed, **({"learning_rate": learning_rate} if learning_rate else {}))
@@ -100,13 +101,13 @@ def train(
     model = train_variant(variant, config, place, steps, resume, cache=Cache(cache, cache_gib))
     if model is None:  # another process has it
         return
-    if judging:
-        model.card = measure(model, config) | model.card
-        click.echo(table(model.card))
+    if judging and isinstance(model, Generator):
+        model.card = measure(model, config) | card_of(model)  # type: ignore[assignment]
+        click.echo(table(card_of(model)))
     save(model, weights)
     with written_whole(place / "CARD.md") as temporary:
-        temporary.write_text(card(model.card))
-    click.echo(f"{weights}: trained for {model.card['training']['steps']} steps")
+        temporary.write_text(card(card_of(model)))
+    click.echo(f"{weights}: trained for {card_of(model)['training']['steps']} steps")
 
 
 @cli.command()

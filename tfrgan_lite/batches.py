@@ -2,10 +2,10 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ T = TypeVar("T")
 class Share(NamedTuple):
     """The part of every batch that one of several processes works on. The default is all of it."""
 
-    index: int = 0
-    count: int = 1
+    index: int = 0  # type: ignore[assignment] # in place of the method that every tuple has
+    count: int = 1  # type: ignore[assignment]
 
     def of(self, items: int) -> range:
         """Which of so many items are its own: as many as the others', in a row."""
@@ -87,10 +87,9 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device, in single precision."""
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(
-            **{k: v.float() if isinstance(v, Tensor) and v.dtype == torch.half else v for k, v in moved.items()}
-        )
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        halves = {k: v.float() for k, v in moved.items() if isinstance(v, Tensor) and v.dtype == torch.half}
+        return Batch(**(moved | halves))
 
 
 class LessonSet:
@@ -137,15 +136,15 @@ class LessonSet:
         offset = int(rng.integers(0, max(1, frames - p.loss_frames + 1)))
         most = int(self.tracks[chosen].max())
         own = [self.lessons[i] for i in chosen[share.songs(p)]]
-        compared = own[: len(share.of(p.rendered))]
+        shown = own[: len(share.of(p.rendered))]
         return Batch(
             **_padded([self._heard(lesson) for lesson in own], most),
-            **_padded([self._compared(lesson, offset) for lesson in compared], most),
-            mix_log_mel=torch.stack([self._mix(lesson, offset) for lesson in compared]),
+            **_padded([self._compared(lesson, offset) for lesson in shown], most),
+            mix_log_mel=torch.stack([self._mix(lesson, offset) for lesson in shown]),
             offset=offset,
         )
 
-    def listened(self, chosen: Sequence[int]) -> Batch:
+    def listened(self, chosen: Sequence[int] | np.ndarray) -> Batch:
         """A batch of some of the lessons, by number, that are listened to alone: it has no audio."""
         rows = [self._heard(self.lessons[i]) for i in chosen]
         nothing = dict.fromkeys(("log_mel", "dry", "reverb", "mix_log_mel", "stems_log_mel"), torch.empty(0))
@@ -217,7 +216,7 @@ def _padded(rows: list[dict[str, Tensor]], tracks: int) -> dict[str, Tensor]:
     return {key: torch.stack(column) for key, column in columns.items()}
 
 
-def made_ahead(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterator[T]:
+def made_ahead(make: Callable[[int], T], steps: range, ahead: int = 2) -> Generator[T, None, None]:
     """``make(step)`` of each step, in order; a thread makes those of the next ``ahead`` steps while the caller works,
     who leaves a core to it.
 

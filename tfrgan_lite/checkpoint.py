@@ -54,7 +54,7 @@ def write(
 
     Raises UserError where that cannot be done, or if a number is not finite: the checkpoints there stay as they are.
     """
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
@@ -112,7 +112,7 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _flat(fields: dict, prefix: str = "") -> dict[str, object]:
     """Fields of fields by names with a dot between."""
-    flat = {}
+    flat: dict[str, object] = {}
     for name, value in fields.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat

@@ -57,7 +57,8 @@ class Codes:
     @torch.no_grad()
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, features) -> μ and log σ² of every model, each (models, n, latent)."""
-        return self.encoder(x.expand(len(self.strengths) * len(self.seeds), *x.shape)).chunk(2, dim=-1)
+        mu, logvar = self.encoder(x.expand(len(self.strengths) * len(self.seeds), *x.shape)).chunk(2, dim=-1)
+        return mu, logvar
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:

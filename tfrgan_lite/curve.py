@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from io import StringIO
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ GREY = "#808080"  # is read on white and on black
 COLOURS = ("#3b82c4", "#d97706", "#3f9b5f", "#b45fb0")  # as well
 MARKERS = ("o", "s", "^", "D")
 PANELS = {"matched_db": "log-mel distance, dB", "energy": "energy distance"}
-STYLE = {
+STYLE: dict[Any, object] = {  # by the names of matplotlib.rcParams
     "svg.hashsalt": "tfrgan",  # the same numbers, the same file
     "svg.fonttype": "none",
     "text.color": GREY,
@@ -29,7 +30,8 @@ def series(names: Iterable[str]) -> dict[str, list[tuple[float, str]]]:
 
     A system called ``spread × 0.5`` is a point of the line ``spread``; TFR-GAN is on each line, at 1.
     """
-    names, lines = list(names), {}
+    names = list(names)
+    lines: dict[str, list[tuple[float, str]]] = {}
     for name in names:
         what, sign, factor = name.rpartition(TIMES)
         if sign:
@@ -57,7 +59,10 @@ def draw(results: dict, floor: str) -> str:
         figure = Figure(figsize=(7.6, 3.6), layout="constrained")
         for axes, (measure, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
             for number, (what, points) in enumerate(series(systems).items()):
-                look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+                look: dict[str, object] = {
+                    "color": COLOURS[number % len(COLOURS)],
+                    "marker": MARKERS[number % len(MARKERS)],
+                }
                 _points(axes, [systems[name] for _, name in points], measure, label=what, linewidth=1, **look)
                 for factor, name in points:
                     if name != SUBJECT:

@@ -64,9 +64,7 @@ def rules() -> dict[str, System]:
     return systems
 
 
-def compare(
-    found: Found, kind: str, preset: Preset, progress: bool = True, cache: Cache | None = None
-) -> dict[str, object]:
+def compare(found: Found, kind: str, preset: Preset, progress: bool = True, cache: Cache | None = None) -> dict:
     """Judge trained variants for one of the tables of the book.
 
     Args:
@@ -77,7 +75,7 @@ def compare(
     Returns:
         What :func:`evaluate` does, with ``kind`` and ``training``: name -> how each seed was trained.
     """
-    systems = {**(rules() if kind == MIXERS else {}), **found.systems}
+    systems: Systems = {**(rules() if kind == MIXERS else {}), **found.systems}
     against = SUBJECT if kind == ABLATIONS else None
     return {"kind": kind, **evaluate(systems, preset, progress, cache, against), "training": found.training}
 
@@ -113,18 +111,19 @@ def evaluate(
     Raises:
         UserError: if ``against`` is none of the systems.
     """
-    if isinstance(systems, Generator):
-        systems = {**rules(), SUBJECT: systems}
-    systems = {name: list(one) if isinstance(one, Sequence) else [one] for name, one in systems.items()}
-    systems = {name: [_as_system(one) for one in many] for name, many in systems.items()}
-    if against is not None and against not in systems:
+    given: Systems = {**rules(), SUBJECT: systems} if isinstance(systems, Generator) else systems
+    seeds = {
+        name: [_as_system(one) for one in (many if isinstance(many, Sequence) else [many])]
+        for name, many in given.items()
+    }
+    if against is not None and against not in seeds:
         raise UserError(f"against: {against} is not among the systems; train it and judge it with them")
-    members = {f"{name} {i}": one for name, many in systems.items() for i, one in enumerate(many)}
+    members = {f"{name} {i}": one for name, many in seeds.items() for i, one in enumerate(many)}
     truths, made = on_held_out(members, preset, progress, cache)
     tally = Tally(truths)
     measured = {
         name: pooled([tally.measures([one[f"{name} {i}"] for one in made], truths) for i in range(len(many))])
-        for name, many in systems.items()
+        for name, many in seeds.items()
     }
     measured[FLOOR] = tally.floor()
     results = {
@@ -137,13 +136,13 @@ def evaluate(
         "diversity_db": {
             name: interval(row["between_db"]) for name, row in measured.items() if row["between_db"].any()
         },
-        "validity": {name: _validity([one[f"{name} 0"] for one in made]) for name in systems},
+        "validity": {name: _validity([one[f"{name} 0"] for one in made]) for name in seeds},
         "real_time_factor": {
-            name: real_time_factor(many[0].mix.keywords["generator"])
-            for name, many in systems.items()
-            if getattr(many[0].mix, "func", None) is by_generator
+            name: real_time_factor(mix.keywords["generator"])
+            for name, mix in ((name, many[0].mix) for name, many in seeds.items())
+            if isinstance(mix, partial) and mix.func is by_generator
         },
-        "seeds": {name: len(many) for name, many in systems.items()},
+        "seeds": {name: len(many) for name, many in seeds.items()},
     }
     if against is not None:
         results["differences"] = differences(measured, against)
@@ -197,7 +196,7 @@ def on_held_out(
         2 * 2 * preset.judges * int(100 * preset.seconds) * 80 * 2
     )  # bytes: both, of two channels, in half precision
     cache.make_room(missing * (views + 2**20), keys)
-    job = partial(judged, systems=systems, preset=preset, cache=cache)
+    job = partial(judged, systems=dict(systems), preset=preset, cache=cache)
     found = list(tqdm(on_all_cores(job, songs), "judging songs", len(songs), disable=not progress, unit="song"))
     styles = (torch.tensor(style_index(style)) for _, style in songs)
     return [truth | {"style": style} for (truth, _), style in zip(found, styles, strict=True)], [

@@ -1,5 +1,6 @@
 """What a batch asks of G: to mix songs as they were mixed, and to draw mixes as engineers do. Chapter 12."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -55,7 +56,7 @@ class Objective:
         mixed by chance; each with its noise. Without an energy score all are mixed as they were.
         """
         p, compared = self.preset, len(batch.dry)
-        parts = [(batch, self.share.songs(p), p.batch)]
+        parts: list[tuple[Batch, Sequence[int], int]] = [(batch, self.share.songs(p), p.batch)]
         if p.energy_weight:
             count = p.batch - p.rendered
             parts = [
@@ -93,9 +94,9 @@ class Objective:
                 h, _ = generator.speak(heard, batch.style, drawn, batch.roles, batch.present, still)
                 console = generator.coarse(h, drawn, batch.meters, batch.present).facing(sides)
                 made.append(long_term(console, batch.dry_power))
-        each = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
+        first, second, true = (torch.log(power + FLOOR) for power in (*made, batch.wet_power))
         whole = (torch.log(in_broad_bands(power, batch.present) + FLOOR) for power in (*made, batch.wet_power))
-        return energy_score(*each, batch.present) + energy_score(*whole)
+        return energy_score(first, second, true, batch.present) + energy_score(*whole)
 
     def sides(self, batch: Batch) -> Tensor:
         """The sides (B, N) that the engineers chose; 0 for a generator that is to choose them itself."""

@@ -1,5 +1,7 @@
 """Results as Markdown: tables of `evaluate`'s measures, what a generator has to reach, and cards."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .metrics.bootstrap import interval
@@ -188,7 +190,7 @@ mixes, mean and 95 % interval over songs. `another engineer` is the floor.
 Two takes of a song are {takes:.3f} dB apart, two engineers' mixes {engineers:.3f} dB."""
 
 
-def cell(values: tuple[float, float, float], digits: int) -> str:
+def cell(values: Sequence[float], digits: int) -> str:
     """A value and its interval, for a table."""
     mean, low, high = (f"{value:.{digits}f}" for value in values)
     return f"{mean} ({low} to {high})"

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class Trainer(Objective):
             torch.manual_seed(preset.seed)
             super().__init__(preset, lessons.SAMPLE_RATE, accelerator or Accelerator())
             self.discriminator = build_discriminator(p.discriminator, p.loss_frames, a.mels).to(self.device)
-        self.learner.style_lufs.copy_(lessons.style_lufs())
+        self.learner.get_buffer("style_lufs").copy_(lessons.style_lufs())
         self.average = AveragedModel(self.learner, multi_avg_fn=get_ema_multi_avg_fn(p.ema)) if p.ema else None
         self.modules = {"generator": self.learner, "posterior": self.posterior, "discriminator": self.discriminator}
         if self.average:
@@ -79,13 +80,14 @@ class Trainer(Objective):
         # in G's loss are more than a wrapper around a module foresees.
         self.steppers = {name: self.accelerator.prepare(one) for name, one in self.optimisers.items()}
         self.d_loss, self.g_loss = ADVERSARIAL[p.adversarial]
-        self.history, self.took = [], (0, 0.0)
+        self.history: checkpoint.History = []
+        self.took = (0, 0.0)
         self.saved: Path | None = None  # the last good checkpoint
 
     @property
     def generator(self) -> Generator:
         """The generator to mix with."""
-        return self.average.module if self.average else self.learner
+        return cast(Generator, self.average.module) if self.average else self.learner
 
     def fit(
         self, steps: int | None = None, progress: bool = True, after_step: Callable[["Trainer"], None] | None = None
@@ -145,7 +147,7 @@ class Trainer(Objective):
             terms["adversarial"] = self.g_loss(self.discriminator(fake, style))
             self.discriminator.requires_grad_(True)
             weights["adversarial"] = weight
-        loss = sum(weights[name] * terms[name] for name in weights)
+        loss = sum((weights[name] * terms[name] for name in weights), torch.zeros((), device=self.device))
         terms["gradient"] = self._take_step("generator", loss, 1.0)
         if self.average:
             self.average.update_parameters(self.learner)

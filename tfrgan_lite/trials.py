@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from accelerate import Accelerator
 
@@ -56,8 +57,8 @@ class Found:
         """The weights in a file as a further seed of a variant. Raises UserError if they cannot be read."""
         model = load(file)
         self.systems.setdefault(name, []).append(system(model, file, jitter=name == JITTER))
-        if "training" in model.card:
-            self.training.setdefault(name, []).append(_told(model.card["training"]))
+        if "training" in card_of(model):
+            self.training.setdefault(name, []).append(_told(card_of(model)["training"]))
         for spread in SPREADS if (kind, name) == (CURVE, SUBJECT) else ():
             point = f"spread{TIMES}{spread:g}"
             self.systems.setdefault(point, []).append(system(model, file, spread))
@@ -106,20 +107,24 @@ def train_variant(
     name = name_of(name)
     config = VARIANTS[name].config(preset if steps is None else replace(preset, steps=steps))
     about, learned = {"variant": name, "changes": VARIANTS[name].changes, **provenance(config)}, {}
-    if VARIANTS[name].network:
+    model: Model
+    seconds: float | None
+    network = VARIANTS[name].network
+    if network:
         if resume:
             raise UserError(f"--resume: a {name} has no checkpoints to resume; train it anew")
-        model, steps, seconds = _train_network(VARIANTS[name].network, config, steps, progress, cache)
+        model, taken, seconds = _train_network(network, config, steps, progress, cache)
     else:
         trainer = train(config, out, resume, progress, cache)
         if not trainer.accelerator.is_main_process:
             return None
-        model, steps, (done, seconds) = trainer.generator, trainer.step, trainer.took
+        model, taken, (done, seconds) = trainer.generator, trainer.step, trainer.took
         learned = _learned(trainer, progress, cache)
         # What was done before it was stopped is taken to have been as fast; None: it had been done already.
-        seconds = round(seconds / done * steps) if done else None
+        seconds = round(seconds / done * taken) if done else None
     make_folder(Path(out))
-    model.card = {"training": about | {"steps": steps, "seconds": seconds} | learned}
+    # PyTorch's types know of no attributes but tensors and modules.
+    model.card = {"training": about | {"steps": taken, "seconds": seconds} | learned}  # type: ignore[assignment]
     return model
 
 
@@ -161,9 +166,9 @@ def seconds_of_training(preset: Preset, lessons: LessonSet) -> float:
 def save(model: Model, path: Path) -> None:
     """Write a model with its card. Raises UserError if that cannot be done."""
     if isinstance(model, Generator):
-        model.save(path, model.card)
+        model.save(path, card_of(model))
     else:
-        rivals.save(model, path, model.card)
+        rivals.save(model, path, card_of(model))
 
 
 def trained(folder: str | Path, kind: str) -> Found:
@@ -208,6 +213,11 @@ def _weights(folder: Path, name: str) -> Iterator[Path]:
 def load(file: Path) -> Model:
     """The model in a file, on the CPU. Raises UserError if it cannot be read."""
     return rivals.load(file) if file.name == NETWORK else Generator.from_pretrained(file)
+
+
+def card_of(model: Model) -> dict:
+    """What a model's file says of its making, as ``model.card``."""
+    return cast(dict, model.card)
 
 
 def system(model: Model, file: Path, spread: float = 1.0, jitter: bool = False) -> System:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .config import Preset
 from .errors import UserError
@@ -33,7 +34,7 @@ class Variant:
 
     answers: str
     preset: Mapping[str, object] = field(default_factory=dict)
-    architecture: Mapping[str, object] = field(default_factory=dict)
+    architecture: Mapping[str, Any] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
     network: str | None = None
     weights_of: str | None = None

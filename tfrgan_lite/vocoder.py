@@ -30,6 +30,7 @@ class GriffinLim(nn.Module):
     def __init__(self, sample_rate: int, n_mels: int = 80, rounds: int = 32, momentum: float = 0.99, seed: int = 0):
         super().__init__()
         self.log_mel = LogMel(sample_rate, n_mels)
+        self.undo: Tensor
         self.register_buffer("undo", torch.linalg.pinv(self.log_mel.filters), persistent=False)
         self.rounds, self.momentum, self.seed = rounds, momentum, seed
 
@@ -150,16 +151,18 @@ class MultiPeriodDiscriminator(nn.Module):
             if isinstance(module, nn.Conv1d):
                 # A short training has no time to make up for PyTorch's own start, which shrinks sound at every layer.
                 nn.init.kaiming_normal_(module.weight, SLOPE)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, audio: Tensor) -> list[list[Tensor]]:
         """(batch, samples) -> for each period the layers' outputs (batch * period, channels, n), the score last."""
         found = []
-        for period, layers in zip(self.periods, self.critics, strict=True):
+        for period, critic in zip(self.periods, self.critics, strict=True):
+            *layers, score = critic.children()
             outputs = [by_period(audio, period).reshape(len(audio) * period, 1, -1)]
-            for layer in layers[:-1]:
+            for layer in layers:
                 outputs.append(functional.leaky_relu(layer(outputs[-1]), SLOPE))
-            found.append([*outputs[1:], layers[-1](outputs[-1])])
+            found.append([*outputs[1:], score(outputs[-1])])
         return found
 
 
@@ -167,14 +170,15 @@ def critic_loss(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
     """Sum over critics of E[(D(x) - 1)²] + E[D(G)²] (Mao et al. 2017), from what :class:`MultiPeriodDiscriminator`
     returns.
     """
-    return sum((r[-1] - 1).square().mean() + m[-1].square().mean() for r, m in zip(real, made, strict=True))
+    scores = [(r[-1] - 1).square().mean() + m[-1].square().mean() for r, m in zip(real, made, strict=True)]
+    return sum(scores[1:], scores[0])
 
 
 def vocoder_loss(real: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
     """Sum over critics of E[(D(G) - 1)²], and twice the L1 between the layers' outputs for real and for made sound."""
-    fooled = sum((m[-1] - 1).square().mean() for m in made)
+    fooled = [(m[-1] - 1).square().mean() for m in made]
     pairs = [pair for r, m in zip(real, made, strict=True) for pair in zip(r[:-1], m[:-1], strict=True)]
-    return fooled + FEATURE_WEIGHT * sum((r - m).abs().mean() for r, m in pairs)
+    return sum(fooled[1:], fooled[0]) + FEATURE_WEIGHT * sum((r - m).abs().mean() for r, m in pairs)
 
 
 def train_vocoder(

@@ -1,4 +1,4 @@
-"""Run ruff and pytest, unless nothing that they look at has changed since both passed.
+"""Run ruff, mypy and pytest, unless nothing that they look at has changed since all passed.
 
 python tools/check.py
 """
@@ -11,13 +11,14 @@ from pathlib import Path
 from keys import digest, environment, tree
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("tfrgan_lite", "tests", "tools", "notebooks", "book", "benchmarks")
-FILES = ("pyproject.toml", "_config.yml", "_toc.yml", "README.md", "Makefile")
+FOLDERS = ("tfrgan_lite", "tests", "tools", "notebooks", "book", "benchmarks", ".github")
+FILES = ("pyproject.toml", "_config.yml", "_toc.yml", "README.md", "Makefile", ".ci/run", ".pre-commit-config.yaml")
 # One thread for each of several processes: the networks of the tests are too small to gain from more.
 WORKERS = min(4, os.cpu_count() or 1)
 COMMANDS = (
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
+    ["mypy"],
     ["pytest", "-n", str(WORKERS), "--dist", "loadfile"],
 )
 

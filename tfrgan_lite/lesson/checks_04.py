@@ -38,7 +38,7 @@ def check_04_shift(shift: Callable[[Tensor, int], Tensor]) -> Verdict:
     """Exercise 2: ``shift(encoding, steps)`` gives the encoding of positions ``steps`` later, by rotation."""
     for start, d_model, steps in ((0, 8, 1), (0, 64, 4), (37, 16, 25), (90, 32, -3)):
         given = sinusoidal(12, d_model, start=start)
-        want = sinusoidal(12, d_model, start=start + steps) if start + steps >= 0 else None
+        want = sinusoidal(12, d_model, start=start + steps)
         got = shift(given.clone(), steps)
         if not isinstance(got, Tensor):
             return wrong("shift must return a tensor of the encoding's shape.")
@@ -84,7 +84,7 @@ def check_04_scale(runs: dict[float, list[float]] | None, best: float | None) ->
         return wrong("runs: all are the same, as if the scale never reached the network: is it passed on to NextStep?")
     means = {scale: sum(shares) / len(shares) for scale, shares in runs.items()}
     if best not in means or means[best] < max(means.values()):
-        return wrong(f"best: the highest mean is that of scale {max(means, key=means.get):g}, not of {best:g}.")
+        return wrong(f"best: the highest mean is that of scale {max(means, key=means.__getitem__):g}, not of {best:g}.")
     tied = [f"{scale:g}" for scale in sorted(runs) if scale != best and max(runs[scale]) >= min(runs[best])]
     if tied:
         return right(f"Scale {best:g} has the highest mean; the seeds of {', '.join(tied)} overlap with its own: ties.")

@@ -72,7 +72,7 @@ class Desk(anywidget.AnyWidget):
         return self.text
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return data | {"text/plain": self.text, "text/html": self.html}, metadata
 
     @traitlets.validate("settings")
@@ -130,8 +130,10 @@ def desk(
     match = {label: _match(tracks, sample_rate) for label, tracks in wet.items()}
     stored, plan = _stored(wet, names, match)
     audio = [(label, tracks.sum(0) * match[label]) for label, tracks in wet.items()] + stored
-    mp3, _ = encode({k: resample(_thin(x), sample_rate, RATE) for k, (_, x) in enumerate(audio)}, RATE, COMPRESSION)
-    sounds = [(name, mp3[k]) for k, (name, _) in enumerate(audio)]
+    mp3, _ = encode(
+        {str(k): resample(_thin(x), sample_rate, RATE) for k, (_, x) in enumerate(audio)}, RATE, COMPRESSION
+    )
+    sounds = [(name, mp3[str(k)]) for k, (name, _) in enumerate(audio)]
     seconds = dry.shape[-1] / sample_rate
     figure = _figure(describe.strip(), plan | {"seconds": seconds}, sounds)
     text = f"{describe.strip()} A mixing desk; tracks: {', '.join(names)}; versions: {', '.join(wet)}."
