@@ -157,12 +157,12 @@ def _entry(where: str, announced: bool, found: ArrayLike | Interval, over: str, 
     if not announced:
         raise UserError(f"{where}: is not among the measures; say there what it is")
     known = isinstance(found, Interval)
-    values = np.asarray(found, dtype=np.float64)
-    if values.ndim != 1 or not np.isfinite(values).all():
+    given = np.asarray(found, dtype=np.float64)
+    if given.ndim != 1 or not np.isfinite(given).all():
         raise UserError(f"{where}: is {found!r}; give finite numbers, one for each of the {over}".replace("\n", " "))
-    if not known and len(values) not in (1, count):
-        raise UserError(f"{where}: has {len(values)} values for {count} {over}; give one for each, or a single one")
-    values = [float(f"{value:.6g}") for value in values]
+    if not known and len(given) not in (1, count):
+        raise UserError(f"{where}: has {len(given)} values for {count} {over}; give one for each, or a single one")
+    values = [float(f"{value:.6g}") for value in given]
     if known:
         return dict(zip(Interval._fields, values, strict=True))
     if len(values) == 1:

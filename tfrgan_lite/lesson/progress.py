@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -145,7 +146,7 @@ def _read(check: str) -> dict[str, str]:
     return {}
 
 
-def _told(value: object) -> str:
+def _told(value: Any) -> str:
     """A value as the reader wrote it, as far as that is known."""
     try:
         return textwrap.dedent(inspect.getsource(value)).strip()
