@@ -125,6 +125,10 @@ def test_execution_keeps_successes_and_reports_the_failing_cell(project, capsys)
     kept = nbformat.read(chapters.folder(project, "ci") / "04_none.ipynb", 4)
     assert kept.cells[1].outputs[0].text == "2\n"
 
+    write_chapter(project, "06_bad", "open('left.txt', 'w').close()")
+    assert chapters.main(project, "ci") == 1
+    assert "06_bad.ipynb: leaves left.txt beside itself" in capsys.readouterr().out
+
     write_chapter(project, "06_bad", "print('good')")
     assert chapters.main(project, "ci") == 0
     assert "1 of 2 to execute" in capsys.readouterr().out

@@ -75,7 +75,10 @@ def device() -> str:
 
 
 def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[float, str]:
-    """Execute a copy of the chapter; seconds that it took, and pytest's report if it failed, else ''."""
+    """Execute a copy of the chapter; seconds that it took, and what is wrong if it failed, else ''.
+
+    A chapter that leaves files where it runs fails, too: run again, it would find them.
+    """
     kept = folder(root, preset) / notebook.name
     results = measured(root, preset, notebook)
     for old in (kept.with_suffix(".json"), results):
@@ -89,6 +92,9 @@ def execute(root: Path, preset: str, notebook: Path, threads: int) -> tuple[floa
         env |= {"TFRGAN_RESULTS": place, "TFRGAN_PROGRESS": "off"}
         start = time.monotonic()
         done = subprocess.run(command, cwd=place, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        left = {item.name for item in Path(place).iterdir()} - {copy.name, results.name}
+        if done.returncode == 0 and left:
+            return time.monotonic() - start, f"{notebook.name}: leaves {', '.join(sorted(left))} beside itself"
         if done.returncode == 0:
             shutil.copyfile(copy, kept)
             if (found := Path(place) / results.name).is_file():
