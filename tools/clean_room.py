@@ -161,7 +161,7 @@ def main(chapter: str) -> int:
         content = json.loads(notebook.read_text(encoding="utf-8"))
         own = colab.prepared(content, notebook.stem, *colab.repository(ROOT), source=str(wheel))
         (alone / notebook.name).write_text(colab.stored(own), encoding="utf-8")
-        room.env |= {"TFRGAN_PRESET": "ci", "TFRGAN_CACHE": str(place / "cache")}
+        room.env |= {"TFRGAN_PRESET": "ci", "TFRGAN_CACHE": str(place / "cache"), "TFRGAN_PROGRESS": "off"}
         room.run("jupyter-execute", f"--timeout={CELL_TIMEOUT_S}", notebook.name, cwd=alone)
         say(f"{notebook.stem} passed, alone in an empty folder")
         after, lost = room.frozen(), touched(files, room.files())
