@@ -83,6 +83,12 @@ def test_notebooks_are_stored_as_they_should_be(notebooks):
     assert {name: found for name, notebook in notebooks.items() if (found := problems(name, notebook))} == {}
 
 
+def test_no_two_cells_of_a_notebook_have_one_id(notebooks):
+    for name, notebook in notebooks.items():
+        ids = [cell["id"] for cell in notebook["cells"]]
+        assert {each for each in ids if ids.count(each) > 1} == set(), name
+
+
 def cell(kind: str, source: str, **metadata) -> dict:
     extra = {"outputs": [], "execution_count": None} if kind == "code" else {}
     return {"cell_type": kind, "source": [source], "metadata": metadata} | extra

@@ -91,7 +91,7 @@ class Chapter:
         self.names |= {"np": np, "torch": torch, "rate": 44100, "part": slice(None), "slide": self.slide}
         self.names |= {"raw": types.SimpleNamespace(stems=None, style="pop", roles=()), "mix_song": self.mix_song}
         self.names |= {"crew": [types.SimpleNamespace(mix=torch.ones(2, 9))], "log_mel_distance": lambda *_: 1.0}
-        exec(sources["c12-47"].replace('keep = ""', f"keep = {str(keep)!r}"), self.names)
+        exec(sources["c12-folder"].replace('keep = ""', f"keep = {str(keep)!r}"), self.names)
         exec(sources["c12-16"], self.names)
         self.names |= {"stage": lambda wet: wet.mean((1, 2)), "middle_and_side": lambda mix: mix}
         exec(sources["c12-17"], self.names)
