@@ -77,7 +77,7 @@ def prepared(notebook: dict, name: str, url: str, branch: str, source: str | Non
     None."""
     if source is None:
         source = f"git+{url}@{branch}" if url else ""
-    heading, *rest = [cell for cell in notebook["cells"] if cell["id"] not in (SETUP, BADGE)]
+    heading, *rest = [cell for cell in notebook["cells"] if cell.get("id") not in (SETUP, BADGE)]
     badges = [badge_cell(url, branch, name)] if url else []
     return notebook | {"cells": [heading, *badges, setup_cell(source), *rest]}
 
