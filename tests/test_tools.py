@@ -27,7 +27,9 @@ FILES = {
     "_config.yml": "title: t\n",
     "book/index.md": "# Book\n",
     "book/timings.md": "# Timings\n\n<!-- timings -->\n",
+    "book/claims.md": "# Claims\n\n<!-- claims -->\n",
 }
+PAGES = "- file: book/timings\n- file: book/claims\n"  # in the table of contents
 CHAPTERS = {
     "01_mel": "import tfrgan_lite.mel",
     "02_studio": "from tfrgan_lite.studio import song",
@@ -44,7 +46,7 @@ def project(tmp_path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     entries = "".join(f"- file: notebooks/{name}\n" for name in CHAPTERS)
-    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{entries}- file: book/timings\n")
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{entries}{PAGES}")
     (tmp_path / "notebooks").mkdir()
     for name, source in CHAPTERS.items():
         write_chapter(tmp_path, name, source)
@@ -170,14 +172,21 @@ def test_the_site_is_not_built_from_chapters_that_are_out_of_date(project, capsy
     assert "01_mel" in capsys.readouterr().out
 
 
-def test_staging_takes_executed_copies_and_fills_the_table_of_timings(project):
+def test_staging_takes_executed_copies_and_fills_the_pages_of_timings_and_claims(project):
     mark_executed(project, "ci")
+    claimed = nbformat.read(project / "notebooks" / "01_mel.ipynb", 4)
+    claimed.cells[0].source += "\n\n$$\na\n$$ (eq-01-a)"
+    nbformat.write(claimed, project / "notebooks" / "01_mel.ipynb")
+    (project / "tests").mkdir()
+    (project / "tests" / "test_claims_01.py").write_text("def test_eq_01_a():\n    assert True\n")
     target = project / "_build" / "source"
     build_site.stage(project, "ci", target)
     table = (target / "book" / "timings.md").read_text()
     assert "| [Chapter 01_mel](../notebooks/01_mel.ipynb) | 1 min | 61 s | ci | CPU | 2 | 2.0 | 2026-01-02 |" in table
     assert "| all chapters | 5 min | 5 min 6 s | ci |" in table and "<!--" not in table
     assert {file.stem for file in (target / "notebooks").iterdir()} == set(CHAPTERS)
+    page = (target / "book" / "claims.md").read_text()
+    assert "assert True" in page and "<!--" not in page
 
 
 def test_a_page_gets_the_html_of_a_widget_and_not_its_state():
@@ -195,7 +204,9 @@ def test_a_page_gets_the_html_of_a_widget_and_not_its_state():
 
 
 def test_a_warning_fails_the_build_each_time_and_a_mended_page_passes(project, capsys, root):
-    (project / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: book/timings\n")
+    (project / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n- file: book/timings\n- file: book/claims\n"
+    )
     (project / "book" / "index.md").write_text("# Book\n\n{ref}`nowhere`\n")
     for _ in range(2):
         assert build_site.main(project, "ci") != 0

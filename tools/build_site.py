@@ -2,7 +2,8 @@
 
     python tools/build_site.py PRESET
 
-The pages are staged in _build/source, where the timings page gets its table, and Jupyter Book writes _build/html.
+The pages are staged in _build/source, where the timings page gets its table, and every claim a link to its test; and
+Jupyter Book writes _build/html.
 """
 
 import json
@@ -13,16 +14,16 @@ import sys
 from pathlib import Path
 
 import chapters
+import claims
 from keys import PACKAGE, digest, environment, tree
 from prose import read, reading_minutes
 
 ROOT = chapters.ROOT
-MARKER = "<!-- timings -->"
 
 
 def title(notebook: Path) -> str:
     """The chapter's heading."""
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+    for cell in read(notebook)["cells"]:
         for line in "".join(cell["source"]).splitlines():
             if cell["cell_type"] == "markdown" and line.startswith("# "):
                 return line[2:].strip()
@@ -55,14 +56,20 @@ def stage(root: Path, preset: str, target: Path) -> None:
         shutil.copyfile(root / name, target / name)
     shutil.copytree(root / "book", target / "book")
     for notebook in chapters.chapters(root):
-        executed = json.loads((chapters.folder(root, preset) / notebook.name).read_text(encoding="utf-8"))
+        executed = read(chapters.folder(root, preset) / notebook.name)
         staged = target / "notebooks" / notebook.name
-        staged.write_text(json.dumps(without_widgets(executed)), encoding="utf-8")
-    page = target / "book" / "timings.md"
-    text = page.read_text(encoding="utf-8")
-    if MARKER not in text:
-        raise SystemExit(f"book/timings.md: the line {MARKER} is missing; put it where the table belongs")
-    page.write_text(text.replace(MARKER, timings(root, preset)), encoding="utf-8")
+        staged.write_text(json.dumps(claims.with_links(without_widgets(executed))), encoding="utf-8")
+    told = {notebook.stem[:2]: (notebook.stem, read(notebook)) for notebook in chapters.chapters(root)}
+    fill(target / "book" / "timings.md", "<!-- timings -->", timings(root, preset))
+    fill(target / "book" / "claims.md", "<!-- claims -->", claims.page(told, root / "tests"))
+
+
+def fill(page: Path, marker: str, text: str) -> None:
+    """Put the text where the page has its marker."""
+    before = page.read_text(encoding="utf-8")
+    if marker not in before:
+        raise SystemExit(f"{page.name}: the line {marker} is missing; put it where its tables or tests belong")
+    page.write_text(before.replace(marker, text), encoding="utf-8")
 
 
 def without_widgets(notebook: dict) -> dict:
