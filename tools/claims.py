@@ -1,7 +1,8 @@
 """The book's claims and their tests: what is claimed where, which test holds it, and the page that shows both.
 
 A claim is a numbered equation, ``$$ ... $$ (eq-03-hop)``, or a sentence with a mark before it, in notebook 03:
-``<span id="claim-03-two"></span>``. Its test is ``test_eq_03_hop`` or ``test_claim_03_two`` in ``tests/test_claims_03.py``.
+``<span id="claim-03-two"></span>``. Its test in ``tests/test_claims_03.py`` is ``test_eq_03_hop`` or
+``test_claim_03_two``.
 """
 
 import ast
