@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchaudio.functional import griffinlim, melscale_fbanks
+from torchaudio.functional import melscale_fbanks
 
 from tfrgan_lite.audio import Stft
 from tfrgan_lite.config import PRESETS
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.mel import FLOOR, LogMel, hz_to_mel, mel_filter_bank, mel_points
-from tfrgan_lite.serialize import patchify, strips
+from tfrgan_lite.serialize import PatchEmbedding, TokenEmbedding, patchify, strips, unpatchify, unstrips
+from tfrgan_lite.studio import song
 from tfrgan_lite.vocoder import (
     GriffinLim,
     MultiPeriodDiscriminator,
@@ -36,6 +37,23 @@ def test_eq_03_frames(samples):
     assert LogMel(RATE)(torch.zeros(samples)).shape == (math.ceil(samples / 441), 80)
 
 
+def test_claim_03_short_frames():
+    """A 25 ms frame has moved on by 30 ms: what lies in it differs less than half as much as a second later."""
+    for seed in range(3):
+        made = song(seed, seconds=5.0)
+        X = LogMel(made.sample_rate)(made.stems.sum(0).mean(0))
+        soon, late = (float((X[frames:] - X[:-frames]).abs().mean()) for frames in (3, 100))
+        assert soon < late / 2
+
+
+def test_claim_03_ten_seconds():
+    stft = Stft(RATE)
+    assert (1000 * stft.win_length / RATE, 1000 * stft.hop_length / RATE) == pytest.approx((25, 10), abs=0.02)
+    assert mel_filter_bank(RATE, 2048).shape[1] == 80
+    for rate in (16000, RATE, 48000):
+        assert LogMel(rate)(torch.zeros(10 * rate)).shape == (1000, 80)
+
+
 def test_eq_03_dft():
     x = np.array([1.0, 0, -1, 0, 1, 0, -1, 0])
     by_sum = [sum(x[n] * np.exp(-2j * np.pi * k * n / 8) for n in range(8)) for k in range(8)]
@@ -43,6 +61,30 @@ def test_eq_03_dft():
     np.testing.assert_allclose(np.abs(by_sum), [0, 0, 4, 0, 0, 0, 4, 0], atol=1e-12)
     row = np.exp(-2j * np.pi * 2 * np.arange(8) / 8)
     np.testing.assert_allclose(row, [1, -1j, -1, 1j, 1, -1j, -1, 1j], atol=1e-12)
+
+
+def test_claim_03_mirror():
+    x = noise(16).numpy()
+    spectrum = np.fft.fft(x)
+    np.testing.assert_allclose(spectrum[1:], spectrum[:0:-1].conj(), atol=1e-6)
+    np.testing.assert_allclose(np.fft.rfft(x), spectrum[: 16 // 2 + 1], atol=1e-6)
+
+
+def test_claim_03_fft():
+    """The fast transform, written to count its multiplications."""
+
+    def fft(x):
+        if len(x) == 1:
+            return x, 0
+        (even, one), (odd, other) = fft(x[0::2]), fft(x[1::2])
+        turned = np.exp(-2j * np.pi * np.arange(len(odd)) / len(x)) * odd
+        return np.concatenate([even + turned, even - turned]), one + other + len(odd)
+
+    for N in (8, 2048):
+        x = noise(N).numpy()
+        spectrum, count = fft(x)
+        np.testing.assert_allclose(spectrum, np.fft.fft(x), atol=1e-5)
+        assert N < count <= N * math.log2(N)
 
 
 def test_eq_03_hann():
@@ -139,7 +181,40 @@ def test_eq_03_log():
     power = log_mel.stft(x).abs().square()
     by_hand = torch.log((power[:, :, None] * mel_filter_bank(RATE, 2048)).sum(1) + 1e-5)
     torch.testing.assert_close(log_mel(x), by_hand, rtol=1e-4, atol=1e-4)
-    assert float(log_mel(torch.zeros(4410)).unique()) == pytest.approx(-11.5, abs=0.02)
+
+
+def test_claim_03_floor():
+    assert float(LogMel(RATE)(torch.zeros(4410)).unique()) == pytest.approx(-11.5, abs=0.02)
+
+
+def test_claim_03_powers_add():
+    """Of two independent sounds, in the mean over frames and bands."""
+    one, two = noise(RATE, 1), noise(RATE, 2)
+    power = [Stft(RATE)(x).abs().square() for x in (one, two, one + two)]
+    assert float(power[2].mean() / (power[0] + power[1]).mean()) == pytest.approx(1, abs=0.02)
+    amplitude = [each.sqrt().mean() for each in power]
+    assert float(amplitude[2] / (amplitude[0] + amplitude[1])) == pytest.approx(math.sqrt(0.5), abs=0.02)
+
+
+def test_claim_03_points():
+    steps = hz_to_mel(mel_points(80)).diff()
+    assert len(mel_points(80)) == 82 and mel_points(80)[[0, -1]].tolist() == pytest.approx([20, 20000], rel=1e-4)
+    torch.testing.assert_close(steps, steps.mean().expand(81), rtol=1e-3, atol=0)
+
+
+def test_claim_03_three_ways():
+    X = torch.randn(1000, 80, generator=torch.Generator().manual_seed(0))
+    ways = (strips(X, 1), strips(X, 16), patchify(X))
+    assert [way.shape for way in ways] == [(1000, 80), (63, 16 * 80), (63 * 5, 16 * 16)]
+    back = (unstrips(ways[0], 1000, 1), unstrips(ways[1], 1000, 16), unpatchify(ways[2], 1000, 80))
+    assert all(torch.equal(each, X) for each in back)
+    for embed, count in ((TokenEmbedding(80, 64, 16), 63), (PatchEmbedding(64), 315)):
+        assert embed(X).shape == (count, 64)
+
+
+def test_claim_03_patches_by_hand():
+    small = torch.arange(16.0).reshape(4, 4)
+    assert patchify(small, 2).tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
 
 
 @pytest.mark.parametrize(("frames", "mels", "tokens"), [(1000, 80, 315), (16, 16, 1), (17, 17, 4), (1, 80, 5)])
@@ -170,6 +245,18 @@ def test_eq_03_kept(chapter):
     assert chapter["kept"](identity, [learnt], [new], 6)[0] == pytest.approx(1)
 
 
+def test_claim_03_principal():
+    """Nor do 64 directions at random, or 63 of the principal ones with one of these."""
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randn(500, 80, generator=draw) @ torch.randn(80, 80, generator=draw)
+    tokens -= tokens.mean(0)
+    principal = torch.linalg.svd(tokens).Vh[:64].T
+    chance = torch.linalg.qr(torch.randn(80, 64, generator=draw)).Q
+    mixed = torch.linalg.qr(torch.cat([principal[:, :63], chance[:, :1]], dim=1)).Q
+    most, *others = (float((tokens @ V).square().sum()) for V in (principal, mixed, chance))
+    assert most > max(others)
+
+
 def test_eq_03_purity(chapter):
     power = torch.tensor([[[3.0, 0.0], [1.0, 1.0]], [[1.0, 2.0], [1.0, 0.0]]])  # (2 tracks, 2 frames, 2 bands)
     assert chapter["purity"](lambda p: strips(p, 1), power) == pytest.approx((3 / 6 + 2 / 3) / 2)
@@ -181,7 +268,7 @@ def test_eq_03_purity(chapter):
     assert chapter["purity"](patchify, torch.ones(4, 16, 16)) == pytest.approx(1 / 4)
 
 
-def test_a_patch_does_not_know_its_height():
+def test_claim_03_patch_height():
     x = torch.randn(40, 80, generator=torch.Generator().manual_seed(0))
     here, there = (patchify(each).unflatten(0, (-1, 5)) for each in (x, x.roll(16, dims=1)))
     assert torch.equal(here.roll(1, dims=1), there)
@@ -214,30 +301,6 @@ def test_eq_03_griffinlim(momentum):
     torch.testing.assert_close(vocoder(x), stft.inverse(S, 8820), rtol=1e-3, atol=1e-4)
 
 
-def test_griffin_lim_ends_as_near_as_torchaudios():
-    x = noise(22050)
-    vocoder = GriffinLim(RATE, rounds=32)
-    stft, log_mel = vocoder.log_mel.stft, vocoder.log_mel
-    X = log_mel(x)
-    torch.manual_seed(0)
-    sizes = (stft.n_fft, stft.hop_length, stft.win_length)
-    theirs = griffinlim(vocoder.magnitude(X).mT, stft.window, *sizes, 1.0, 32, 0.99, None, True)
-    gaps = [float((log_mel(wave) - X[: len(log_mel(wave))])[5:40].abs().mean()) for wave in (vocoder(X), theirs)]
-    assert gaps[0] == pytest.approx(gaps[1], rel=0.15)
-
-
-def test_griffin_lim_never_moves_away_from_the_magnitudes():
-    stft, x = Stft(RATE), noise(22050)
-    magnitude = stft(x).abs()
-    phase = 2 * torch.pi * torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(2))
-    spectrum, gaps = torch.polar(magnitude, phase), []
-    for _ in range(8):
-        heard = stft(stft.inverse(spectrum, 22050))
-        gaps.append(float((heard.abs() - magnitude).norm()))
-        spectrum = torch.polar(magnitude, heard.angle())
-    assert all(after < before for before, after in zip(gaps, gaps[1:], strict=False))
-
-
 def highest_lobe_beside_the_peak(window: np.ndarray) -> float:
     spectrum = np.abs(np.fft.rfft(window, 2**18))
     valley = int(np.argmax(np.diff(spectrum) > 0))
@@ -250,7 +313,7 @@ def main_lobe_steps(window: np.ndarray) -> float:
     return 2 * int(np.argmax(np.diff(spectrum) > 0)) / 2**18 * len(window)
 
 
-def test_lobes_and_widths_of_the_two_windows():
+def test_claim_03_lobes():
     flat, hann = np.ones(1102), Stft(RATE).window.double().numpy()
     assert highest_lobe_beside_the_peak(flat) == pytest.approx(-13, abs=0.5)
     assert highest_lobe_beside_the_peak(hann) == pytest.approx(-31, abs=0.6)
@@ -258,7 +321,19 @@ def test_lobes_and_widths_of_the_two_windows():
     assert main_lobe_steps(hann) == pytest.approx(4, abs=0.05)
 
 
-def test_a_window_hides_no_tone_that_leakage_hides():
+def test_claim_03_perraudin():
+    """Rounds with and without momentum towards the same magnitudes, from the same phases."""
+    X = LogMel(RATE)(noise(22050))
+    gaps = []
+    for momentum in (0.0, 0.99):
+        vocoder = GriffinLim(RATE, rounds=16, momentum=momentum)
+        size = vocoder.magnitude(X)
+        heard = vocoder.log_mel.stft(vocoder(X)).abs()
+        gaps.append(float((heard - size)[5:-5].norm() / size.norm()))
+    assert gaps[1] < gaps[0]
+
+
+def test_claim_03_leakage():
     """The figure: 60 dB below, 2 kHz away, the soft tone stands out with Hann only."""
     n = np.arange(1102)
     frame = np.sin(2 * np.pi * 25.5 * n / 1102) + 0.001 * np.sin(2 * np.pi * 3000 * n / RATE)
@@ -268,7 +343,7 @@ def test_a_window_hides_no_tone_that_leakage_hides():
         assert bool(level[tone] - max(level[tone - 6], level[tone + 6]) > 20) is stands_out
 
 
-def test_gibbs_overshoot_is_about_9_percent_of_the_jump():
+def test_claim_03_gibbs():
     t = np.linspace(1e-4, math.pi / 2, 20001)
     cut_off = sum(4 / math.pi * np.sin(k * t) / k for k in range(1, 400, 2))  # a square wave that jumps by 2
     assert (cut_off.max() - 1) / 2 == pytest.approx(0.09, abs=0.003)
@@ -276,37 +351,52 @@ def test_gibbs_overshoot_is_about_9_percent_of_the_jump():
     assert (faded.max() - 1) / 2 < 0.01
 
 
-def test_twenty_hertz_low_and_high():
+def test_claim_03_semitones():
     assert 12 * math.log2(120 / 100) > 3
     assert 12 * math.log2(10020 / 10000) < 1 / 20
 
 
-def test_sizes_of_the_chapter():
+def test_claim_03_sizes():
     stft = Stft(RATE)
     assert (stft.win_length, stft.hop_length, stft.n_fft) == (1102, 441, 2048)
-    assert int((mel_filter_bank(RATE, 2048) > 0).sum(0).min()) >= 3  # "a few bins" in the narrowest band
+    assert stft.hop_length < stft.win_length
 
 
-def test_a_decibel_is_about_0_23_in_x():
+def test_claim_03_few_bins():
+    assert int((mel_filter_bank(RATE, 2048) > 0).sum(0).min()) >= 3
+    assert int((mel_filter_bank(RATE, 1102) > 0).sum(0).min()) == 1  # without the zeros
+
+
+def test_claim_03_fader():
     assert math.log(10) / 10 == pytest.approx(0.23, abs=0.002)
     x, log_mel = noise(4410), LogMel(RATE)
     loud = log_mel(x) > math.log(FLOOR) + 8
     assert float((log_mel(x * 10 ** (1 / 20)) - log_mel(x))[loud].median()) == pytest.approx(0.23, abs=0.002)
 
 
-def test_zero_phase_leaves_next_to_nothing():
+def test_claim_03_zero_phase():
     x, stft = noise(22050), Stft(RATE)
     silent = stft.inverse(stft(x).abs().to(torch.complex64), 22050)
     assert float(silent.square().sum() / x.square().sum()) < 0.01
 
 
-def test_a_hop_longer_than_the_window_is_refused_by_the_package():
+def test_claim_03_unseen():
+    """A hop of 40 ms leaves a quarter of the frames, and 15 of each 40 ms under no window."""
+    assert 1000 / math.ceil(10 * RATE / int(0.04 * RATE)) == 4
+    window, hop = Stft(RATE).window, int(0.04 * RATE)
+    total = torch.zeros(100 * hop)
+    for start in range(0, 100 * hop, hop):
+        total[start : start + len(window)] += window
+    assert float((total == 0).float().mean()) == pytest.approx(15 / 40, abs=0.002)
+
+
+def test_claim_03_long_hop():
     stft = Stft(RATE, hop_ms=40)
     with pytest.raises(RuntimeError, match="hop_length <= win_length"):
         stft.inverse(stft(noise(44100)), 44100)
 
 
-def test_the_mixer_uses_strides_of_128_frames_and_of_64_in_the_preset_gpu():
+def test_claim_03_strides():
     strides = {name: preset.architecture.stride for name, preset in PRESETS.items()}
     assert strides == {"ci": 128, "cpu": 128, "gpu": 64}
 
@@ -367,7 +457,13 @@ def test_eq_03_resolutions():
     torch.testing.assert_close(stft_distance(made, real), sum(parts) / 3)
 
 
-def test_eight_pieces_have_fewer_samples_than_the_vocoder_has_weights():
+def test_claim_03_eight_pieces():
     pieces = 8 * 32 * 160
     assert 32 * 160 / 16000 == 0.32
     assert pieces < sum(weights.numel() for weights in NeuralVocoder(16000).parameters()) < 100_000
+
+
+def test_claim_03_miniature():
+    """Five critics, and far fewer weights than the smallest generator of Kong et al. (table 1: 0.92 million)."""
+    assert len(MultiPeriodDiscriminator()(noise(5120)[None])) == 5
+    assert sum(weights.numel() for weights in NeuralVocoder(16000).parameters()) < 920_000 / 10

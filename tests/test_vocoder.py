@@ -3,7 +3,9 @@
 import auraloss
 import pytest
 import torch
+from torchaudio.functional import griffinlim
 
+from tfrgan_lite.audio import Stft
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.mel import LogMel
 from tfrgan_lite.vocoder import (
@@ -78,6 +80,30 @@ def test_griffin_lim_rounds_come_nearer_and_its_seed_decides():
     assert torch.equal(torch.get_rng_state(), state)
     one, again, other = (GriffinLim(RATE, rounds=2, seed=seed)(x) for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.allclose(one, other, atol=1e-3)
+
+
+def test_griffin_lim_ends_as_near_as_torchaudios():
+    x = tones(1, seed=1, frames=60)[0]
+    vocoder = GriffinLim(RATE, rounds=32)
+    stft, log_mel = vocoder.log_mel.stft, vocoder.log_mel
+    X = log_mel(x)
+    torch.manual_seed(0)
+    sizes = (stft.n_fft, stft.hop_length, stft.win_length)
+    theirs = griffinlim(vocoder.magnitude(X).mT, stft.window, *sizes, 1.0, 32, 0.99, None, True)
+    gaps = [float((log_mel(wave) - X[: len(log_mel(wave))])[5:40].abs().mean()) for wave in (vocoder(X), theirs)]
+    assert gaps[0] == pytest.approx(gaps[1], rel=0.15)
+
+
+def test_griffin_lim_never_moves_away_from_the_magnitudes():
+    stft, x = Stft(RATE), tones(1, seed=1, frames=60)[0]
+    magnitude = stft(x).abs()
+    phase = 2 * torch.pi * torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(2))
+    spectrum, gaps = torch.polar(magnitude, phase), []
+    for _ in range(8):
+        heard = stft(stft.inverse(spectrum, len(x)))
+        gaps.append(float((heard.abs() - magnitude).norm()))
+        spectrum = torch.polar(magnitude, heard.angle())
+    assert all(after < before for before, after in zip(gaps, gaps[1:], strict=False))
 
 
 def test_griffin_lim_of_silence_is_silent():
