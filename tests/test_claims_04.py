@@ -3,18 +3,36 @@
 import ast
 import itertools
 import math
+import re
 
 import pytest
 import torch
+from prose import cells
 from torch import nn
 
 from tfrgan_lite.attention import MultiHeadAttention
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.labels import ROLES
+from tfrgan_lite.mel import LogMel
 from tfrgan_lite.positional import TrackTimePosition, sinusoidal
 from tfrgan_lite.studio.notation import groove
 from tfrgan_lite.studio.styles import RECIPES
 from tfrgan_lite.transformer import FeedForward
+
+
+def code(notebooks: dict[str, dict]) -> str:
+    return "\n".join(cells(notebooks["04_positional_encoding"], "code"))
+
+
+def test_claim_04_beat(notebooks):
+    (beat,) = re.findall(r'^straight = "(.*)"$', code(notebooks), re.MULTILINE)
+    assert len(beat) == 16 and set(beat) == set("ksh.") and beat != beat[::-1]
+
+
+def test_claim_04_step(notebooks):
+    (samples,) = re.findall(r"^rate, slot = 44100, (\d+ \* \d+)", code(notebooks), re.MULTILINE)
+    step = math.prod(map(int, samples.split(" * ")))
+    assert step / 44100 == 0.12 and LogMel(44100)(torch.zeros(step)).shape == (12, 80)
 
 
 @pytest.mark.parametrize("kind", ["full", "linear"])
@@ -58,6 +76,11 @@ def test_eq_04_wavelength():
     assert 2 * math.pi == pytest.approx(6.3, abs=0.02)
 
 
+def test_claim_04_two_clocks():
+    first, second = sinusoidal(2, 4)[1].view(2, 2).double()
+    assert math.atan2(*first.tolist()) == pytest.approx(1) and math.atan2(*second.tolist()) == pytest.approx(1 / 100)
+
+
 def test_eq_04_rotation():
     encoding = sinusoidal(300, 16)
     for pos, k, i in itertools.product((0, 5, 200), (1, 4, 64), range(8)):
@@ -74,7 +97,7 @@ def test_eq_04_dot():
         assert float(encoding[p] @ encoding[q]) == pytest.approx(want, abs=1e-4)
 
 
-def test_the_dot_product_is_symmetric_largest_at_zero_and_not_even():
+def test_claim_04_dot():
     encoding = sinusoidal(200, 64).double()
     product = encoding[100] @ encoding[60:141].mT
     torch.testing.assert_close(product, product.flip(0), rtol=0, atol=1e-4)
@@ -82,15 +105,14 @@ def test_the_dot_product_is_symmetric_largest_at_zero_and_not_even():
     assert (product[40:].diff() > 0).any()  # on the way out it rises again in places
 
 
-def test_length_of_a_sinusoid():
+def test_claim_04_sinusoid_length():
     torch.testing.assert_close(sinusoidal(100, 64).norm(dim=1), torch.full((100,), math.sqrt(64 / 2)))
 
 
 @pytest.fixture(scope="module")
 def chapter(notebooks):
     """The functions that chapter 04 defines, as it defines them, by name."""
-    cells = ["".join(c["source"]) for c in notebooks["04_positional_encoding"]["cells"] if c["cell_type"] == "code"]
-    wanted = [node for text in cells for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    wanted = [node for node in ast.parse(code(notebooks)).body if isinstance(node, ast.FunctionDef)]
     names = {"torch": torch, "RECIPES": RECIPES, "groove": groove}
     exec(compile(ast.Module(wanted, []), "chapter 04", "exec"), names)
     return names
@@ -109,13 +131,13 @@ def test_eq_04_rotary(chapter):
         torch.testing.assert_close(score, q @ chapter["turn"](k, torch.tensor([p2 - p])).mT, rtol=0, atol=1e-3)
 
 
-def test_rotary_tells_before_from_after(chapter):
+def test_claim_04_before_after(chapter):
     q, k = torch.randn(2, 1, 16, generator=torch.Generator().manual_seed(0))
     there, back = (chapter["turn"](k, torch.tensor([step])) for step in (7, -7))
     assert abs(float(q @ there.mT - q @ back.mT)) > 0.1
 
 
-def test_the_studios_lines_are_bars_of_16_steps_on_its_grid(chapter):
+def test_claim_04_lines(chapter):
     for style in RECIPES.values():
         for text in (text for pair in style.grooves for text in pair):
             assert all((4 * beat).is_integer() and 0 <= beat < 4 for beat, _, _ in groove(text))
@@ -123,7 +145,17 @@ def test_the_studios_lines_are_bars_of_16_steps_on_its_grid(chapter):
     assert kicks.shape[1] == 16 and len(kicks.unique(dim=0)) == len(kicks) > 1 and (kicks.sum(1) > 0).all()
 
 
-def test_as_16_steps_ago_is_always_right_and_the_windows_start_anywhere(chapter):
+@pytest.mark.parametrize("seed", range(3))
+def test_claim_04_held_out(chapter, seed):
+    drums = (("kick",), ("snare", "side", "clap"), ("hat", "open", "ride", "pedal"))
+    counts = [len(chapter["lines_of"](kinds)) for kinds in drums]
+    every = torch.cartesian_prod(*map(torch.arange, counts))
+    every = every[torch.randperm(len(every), generator=torch.Generator().manual_seed(seed))]
+    held, seen = every[: len(every) // 5], every[len(every) // 5 :]
+    assert all(set(held[:, k].tolist()) <= set(seen[:, k].tolist()) for k in range(3))
+
+
+def test_claim_04_sixteen_ago(chapter):
     rhythms = (torch.rand(5, 16, 3, generator=torch.Generator().manual_seed(0)) > 0.5).float()
     for steps in (16, 17, 48, 123):
         x, y = chapter["windows"](rhythms, 200, steps, torch.Generator().manual_seed(steps))
@@ -132,13 +164,23 @@ def test_as_16_steps_ago_is_always_right_and_the_windows_start_anywhere(chapter)
     assert len(first) > 5 * 8  # most of the 16 starts of each of the five
 
 
-def test_the_last_row_sits_a_whole_number_of_bars_after_step_32_at_the_round_lengths():
+def test_claim_04_untaught():
+    """No two of the positions 0 to 128 are alike; and beyond 48 the slow clocks stand where they have never stood."""
+    encoding = sinusoidal(129, 32).double()
+    assert float(torch.pdist(encoding).min()) > 0.5
+    angles = [[pos * 10000 ** (-2 * i / 32) for pos in range(129)] for i in range(16)]
+    assert sum(max(turned[:49]) < min(turned[49:]) < 2 * math.pi for turned in angles) > 8
+
+
+def test_claim_04_trap():
     rows = 49  # the asking token of a window of T steps stands at T, so training up to 48 steps fills rows 0 to 48
     assert [length for length in range(rows, 129) if (length - 32) % 16 == 0] == [64, 80, 96, 112, 128]
     assert (rows - 1) - 16 == 32
+    for first in range(17, 128):  # 16 lengths in a row end at each place of the bar
+        assert {length % 16 for length in range(first, first + 16)} == set(range(16))
 
 
-def test_a_restarted_counter_is_right_in_the_first_block_and_wrong_after_it():
+def test_claim_04_restart():
     restarted = torch.cat([sinusoidal(24, 32), sinusoidal(24, 32)])
     torch.testing.assert_close(restarted[:24], sinusoidal(48, 32)[:24])
     assert float((restarted - sinusoidal(48, 32))[24:].abs().amax(1).min()) > 0.5
@@ -152,10 +194,16 @@ def test_eq_04_similarity():
     other = cosines[*torch.triu_indices(400, 400, offset=1)]
     assert float(other.mean()) == pytest.approx(0, abs=0.005)
     assert float(other.std()) == pytest.approx(1 / math.sqrt(64), rel=0.02)
-    assert float((other.abs() > 2 / math.sqrt(64)).float().mean()) == pytest.approx(1 / 20, abs=0.01)
 
 
-def test_the_shipped_generator_has_both_tables():
+def test_claim_04_by_chance():
+    rows = torch.randn(400, 64, generator=torch.Generator().manual_seed(0))
+    cosines = torch.nn.functional.cosine_similarity(rows[:, None], rows[None], dim=-1)
+    beyond = cosines[*torch.triu_indices(400, 400, offset=1)].abs() > 2 / math.sqrt(64)
+    assert float(beyond.float().mean()) == pytest.approx(1 / 20, abs=0.01)
+
+
+def test_claim_04_shipped():
     position = Generator.from_pretrained().position
     assert position.kind == "learned" and position.role.num_embeddings == len(ROLES)
     assert position.time.num_embeddings > 4 and float(position.time.weight.detach().norm()) > 0  # it began at zero
@@ -171,14 +219,22 @@ def test_eq_04_tracktime():
         torch.testing.assert_close(out[n, t], want)
 
 
-def test_role_starts_about_as_long_as_the_sinusoid():
+def test_claim_04_same_role():
+    position = TrackTimePosition(8, max_tokens=5)
+    x, roles = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 3])
+    placed = position(x, roles)
+    torch.testing.assert_close(placed[0] - x[0], placed[1] - x[1])
+    torch.testing.assert_close(position(x.flip(0), roles), placed.flip(0))
+
+
+def test_claim_04_role_length():
     torch.manual_seed(0)
     position = TrackTimePosition(64, 32)
     assert float(position.role.weight.detach().norm(dim=1).mean()) == pytest.approx(math.sqrt(64 / 2), rel=0.5)
     assert float(position.time.weight.detach().abs().max()) == 0  # "the table starts at zero"
 
 
-def test_the_exercise_of_the_clocks():
+def test_claim_04_clocks():
     tokens = 30 / 0.16
     turns = [2 * math.pi * 10000 ** (2 * i / 64) for i in range(32)]
     assert tokens == 187.5
