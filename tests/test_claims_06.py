@@ -1,22 +1,59 @@
 """What chapter 06 says, equation by equation and number by number."""
 
+import ast
 import math
 
 import numpy as np
 import pytest
 import torch
+from prose import cells
+from scipy.stats import sem
+from scipy.stats import t as student
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from tfrgan_lite.beta_vae import BetaVAE, kl_to_standard_normal, reparameterise
+from tfrgan_lite import prepare
+from tfrgan_lite.beta_vae import BetaVAE, BetaVAEModule, active_units, kl_to_standard_normal, reparameterise
 from tfrgan_lite.codes import beta_vaes, shuffled
+from tfrgan_lite.config import PRESETS
 from tfrgan_lite.data import mixed_song
-from tfrgan_lite.metrics.disentanglement import mig, separation
-from tfrgan_lite.studio import console, ears
+from tfrgan_lite.generator import Generator
+from tfrgan_lite.labels import STYLES
+from tfrgan_lite.mel import LogMel
+from tfrgan_lite.metrics.disentanglement import dci, factor_vae, mig, sap, separation
+from tfrgan_lite.studio import console, ears, song
 from tfrgan_lite.transformer import FeedForwardBetaVAE
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def engineered():
+    """Three songs, each with its engineer's mix."""
+    return [(raw, mix) for raw, [mix] in (mixed_song(k, style, 3.0, 1) for k, style in enumerate(STYLES[:3]))]
+
+
+@pytest.fixture(scope="module")
+def chapter(notebooks):
+    """The functions of chapter 06 and the numbers that they need, as it defines them, by name."""
+    code = ast.parse("\n".join(cells(notebooks["06_beta_vae_disentanglement"], "code"))).body
+    numbers = {"rate", "KNEE_DB", "DB", "NAMES", "(LOW, HIGH)", "small", "BINS", "snippet_samples"}
+    wanted = [node for node in code if isinstance(node, ast.FunctionDef)]
+    wanted += [node for node in code if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in numbers]
+    names = {"torch": torch, "np": np, "math": math, "console": console, "LogMel": LogMel, "student": student}
+    names |= {"ROOM": console.impulse_response(44100, decay_s=0.8, seed=0), "draw": generator(), "mig": mig}
+    names |= {"kl_to_standard_normal": kl_to_standard_normal, "config": PRESETS["ci"]}
+    exec(compile(ast.Module(wanted, []), "chapter 06", "exec"), names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def tracks(chapter, engineered):
+    """Settings (tracks, 6), as the chapter reads them from the consoles."""
+    return torch.cat(
+        [chapter["settings"](mix, prepare.hear(raw.stems, raw.sample_rate, raw.roles)) for raw, mix in engineered]
+    )
 
 
 @pytest.mark.parametrize("x", [-2.0, 0.3, 1.0])
@@ -31,6 +68,13 @@ def test_eq_06_elbo(x, mean, variance):
     torch.testing.assert_close(elbo + gap, evidence, atol=0.03, rtol=0)
 
 
+def test_claim_06_story():
+    """Bayes' rule, at any x and z."""
+    x, z = torch.randn(2, 100, generator=generator(), dtype=torch.float64)
+    joint = Normal(0.0, 1.0).log_prob(z) + Normal(z, 1.0).log_prob(x)
+    torch.testing.assert_close(joint, Normal(0.0, 2**0.5).log_prob(x) + Normal(x / 2, 0.5**0.5).log_prob(z))
+
+
 def test_eq_06_reparameterise():
     mu, logvar, noise = torch.tensor([1.0, -2.0]), torch.tensor([0.0, math.log(9)]), torch.tensor([0.5, -1.0])
     torch.testing.assert_close(reparameterise(mu, logvar, noise), torch.tensor([1.5, -5.0]))
@@ -39,8 +83,14 @@ def test_eq_06_reparameterise():
 def test_eq_06_kl():
     mu, variance = torch.tensor([1.0, 0.0, 0.0, 2.0]), torch.tensor([1.0, 0.25, 1.0, 1.0])
     kl = kl_to_standard_normal(mu, variance.log())
-    torch.testing.assert_close(kl, torch.tensor([0.5, 0.318, 0.0, 2.0]), atol=5e-4, rtol=0)
     torch.testing.assert_close(kl, kl_divergence(Normal(mu, variance.sqrt()), Normal(0.0, 1.0)))
+
+
+def test_claim_06_by_hand():
+    mu, variance = torch.tensor([1.0, 0.0, 0.0, 2.0]), torch.tensor([1.0, 0.25, 1.0, 1.0])
+    kl = kl_to_standard_normal(mu, variance.log())
+    torch.testing.assert_close(kl, torch.tensor([0.5, 0.318, 0.0, 2.0]), atol=5e-4, rtol=0)
+    assert -math.log(1 / 4) == pytest.approx(1.386, abs=5e-4)
     assert 2 / math.log(2) == pytest.approx(2.9, abs=0.05)  # the exercise's 2 nats, in bits
 
 
@@ -126,7 +176,7 @@ def test_eq_06_module():
     torch.testing.assert_close(kl, kl_to_standard_normal(mu, logvar))
 
 
-def test_the_orthogonal_shapes_have_nothing_in_common():
+def test_claim_06_shapes():
     shapes = torch.cos(math.pi * torch.arange(1, 7)[:, None] * (torch.arange(120) + 0.5) / 120)
     torch.testing.assert_close(shapes @ shapes.T, 60 * torch.eye(6), atol=1e-3, rtol=0)
     assert (2 * torch.rand(100_000, generator=generator()) - 1).var() == pytest.approx(1 / 3, abs=0.01)
@@ -135,28 +185,115 @@ def test_the_orthogonal_shapes_have_nothing_in_common():
 
 
 @pytest.mark.parametrize("squeeze_db", [0.0, 6.0, 14.0])
-def test_the_squeeze_takes_the_peak_down_and_gives_half_back(squeeze_db):
+def test_claim_06_squeeze(engineered, squeeze_db):
+    """A tone's peak, and the make-up of the studio's engineers."""
     tone = 0.5 * torch.sin(torch.arange(44100) * 0.2)[None]
     threshold_db = 20 * math.log10(0.5) - 18
     ratio = torch.tensor(18 / (18 - squeeze_db))
     out = console.compress(tone, 44100, threshold_db, ratio, 5.0, 100.0, squeeze_db / 2)
     level_db = 20 * torch.log10(out[0, -4410:].abs().max() / 0.5)
     assert float(level_db) == pytest.approx(-squeeze_db / 2, abs=0.1)
+    for raw, mix in engineered:
+        peak_db = ears.listen(ears.by_width(raw.stems), raw.sample_rate).peak_db.numpy()
+        names = ("threshold_db", "ratio", "makeup_db")
+        threshold, ratio, makeup = (np.array([strip[name] for strip in mix.console]) for name in names)
+        np.testing.assert_allclose(makeup, (peak_db - threshold) * (1 - 1 / ratio) / 2, rtol=1e-4)
 
 
-def test_the_engineers_tilt_with_both_shelves_and_give_half_of_the_squeeze_back():
-    strips, heard = [], []
-    for seed, style in enumerate(("pop", "rock", "jazz")):
-        raw, [mix] = mixed_song(seed, style, 3.0, 1)
-        strips += mix.console
-        heard += ears.listen(ears.by_width(raw.stems), raw.sample_rate).peak_db.tolist()
-    names = ("low_shelf_db", "high_shelf_db", "threshold_db", "ratio", "makeup_db")
-    low, high, threshold, ratio, makeup = (np.array([strip[name] for strip in strips]) for name in names)
-    assert np.corrcoef(low, high)[0, 1] < -0.9
-    np.testing.assert_allclose(makeup, (np.array(heard) - threshold) * (1 - 1 / ratio) / 2, rtol=1e-4)
+def test_claim_06_tilt(tracks):
+    assert float(torch.corrcoef(tracks[:, 2:4].T)[0, 1]) < -0.9
 
 
-def test_a_dead_models_means_still_carry_what_its_draws_do_not():
+def test_claim_06_engineers(chapter, tracks):
+    """Drawn with a little noise, knobs still go together; the snippet lasts 0.3 s."""
+    drawn = chapter["drawn"](tracks, 2000)
+    assert float((drawn.std(0) / tracks.std(0) - 1).abs().max()) < 0.1
+    assert float((torch.corrcoef(drawn.T) - torch.corrcoef(tracks.T)).abs().max()) < 0.12
+    assert chapter["snippet_samples"] / chapter["rate"] == pytest.approx(0.3)
+
+
+def test_claim_06_design(chapter, tracks):
+    drawn = chapter["drawn"](tracks, 2000)
+    design = chapter["unlinked"](drawn)
+    assert torch.equal(design.sort(0).values, drawn.sort(0).values)
+    assert float((torch.corrcoef(design.T) - torch.eye(6)).abs().max()) < 0.1
+
+
+def test_claim_06_features(chapter):
+    """Left and right, three parts, 20 bands: 120 features, each of which a gain of 1 dB moves by 1."""
+    sound = 0.1 * torch.randn(1, 2, 13230, generator=generator())
+    heard = [chapter["spectrum"](x) for x in (sound, sound * 10 ** (1 / 20))]
+    assert heard[0].shape == (1, 2 * 3 * 20)
+    torch.testing.assert_close(heard[1] - heard[0], torch.ones(1, 120), atol=0.02, rtol=0)
+
+
+def test_claim_06_one_db():
+    model, x = BetaVAE(120), torch.randn(5, 120, generator=generator())
+    model.decode = lambda z: x + torch.eye(120)[7]  # wrong by 1 dB in one feature
+    assert float(model.loss(x)[1].detach()) == pytest.approx(0.5)
+
+
+def test_claim_06_perfect():
+    factors = torch.rand(800, 6, generator=generator()).numpy()
+    judged = {}
+    for name, code in (("perfect", factors), ("random", np.random.default_rng(1).normal(size=(800, 6)))):
+        found = mig(code, factors, bins=10), sap(code, factors), dci(code, factors, trees=10).disentanglement
+        judged[name] = *found, factor_vae(code, factors)
+    assert judged["perfect"] == pytest.approx((1, 1, 1, 1), abs=0.08)
+    assert max(judged["random"][:3]) < 0.1 and judged["random"][3] == pytest.approx(1 / 6, abs=0.08)
+
+
+def test_claim_06_duplicates():
+    factors = torch.rand(800, 6, generator=generator()).numpy()
+    twice = np.concatenate([factors, factors], axis=1)
+    assert max(mig(twice, factors, bins=10), sap(twice, factors)) < 0.01
+    assert min(dci(twice, factors, trees=10).disentanglement, factor_vae(twice, factors)) > 0.9
+
+
+def test_claim_06_active(chapter, monkeypatch):
+    """Two units, whose means spread just so far that they say 0.06 and 0.04 nats."""
+
+    class Codes:
+        strengths, seeds = (1.0,), (0,)
+
+        def encode(self, x):
+            mu = torch.tensor([0.12, 0.08]).sqrt() * torch.ones(1, len(x), 2)
+            return mu, torch.zeros_like(mu)
+
+        def decode(self, z):
+            return torch.zeros(1, z.shape[1], 3)
+
+    monkeypatch.setitem(chapter, "scores", lambda codes, factors: (0.0,) * 4)
+    row = chapter["judge"](Codes(), torch.ones(50, 3), torch.rand(50, 2, generator=generator()))[0, 0]
+    assert row[1] == 1 and row[2] == pytest.approx(0.1, abs=1e-4)
+
+
+def test_claim_06_interval(chapter):
+    values = np.random.default_rng(0).normal(size=5)
+    mean, half = chapter["interval"](values)
+    assert student.interval(0.95, 4, values.mean(), sem(values)) == pytest.approx((mean - half, mean + half))
+
+
+def test_claim_06_collapse(chapter, tracks, monkeypatch):
+    """No axis of the design's spectra has so much variance, and no unit of a model lives."""
+    guitar = song(0, "rock", 2.0)
+    sound = guitar.stems[guitar.roles.index("guitar"), :1]
+    snippet = sound[:, 44100 : 44100 + chapter["snippet_samples"]] * 0.2 / sound.abs().max()
+    monkeypatch.setitem(chapter, "snippet", snippet)
+    x = chapter["played"](chapter["unlinked"](chapter["drawn"](tracks, 100)))
+    x = x - x.mean(0)
+    assert 300 < float(torch.linalg.eigvalsh(torch.cov(x.T))[-1]) < 30_000
+    kl = kl_to_standard_normal(*beta_vaes(x, (300.0, 30_000.0), (0,), 200, latent=8).encode(x)).mean(1)
+    assert active_units(kl[0, None], 0.05) > 0 and active_units(kl[1, None], 0.05) == 0
+
+
+def test_claim_06_four_modules():
+    generator = Generator.from_pretrained()
+    layers = [*generator.encoder.layers, *generator.decoder.layers]
+    assert len(layers) == 4 and all(isinstance(layer.tail.vae, BetaVAEModule) for layer in layers)
+
+
+def test_claim_06_hair():
     """Why the chapter judges draws: means that move by a hair score well, draws of the same units do not."""
     factors = torch.rand(2000, 2, generator=generator())
     means = 1e-3 * factors
@@ -165,8 +302,8 @@ def test_a_dead_models_means_still_carry_what_its_draws_do_not():
     assert mig(means, factors, bins=10) > 0.9 and mig(draws, factors, bins=10) < 0.05
 
 
-def test_features_of_a_larger_scale_buy_a_unit():
-    """The last exercise: whether a factor is coded depends on the size of its trace."""
+def test_claim_06_loud():
+    """Whether a factor is coded depends on the size of its trace."""
     torch.manual_seed(0)
     factors = torch.randn(512, 2, generator=generator())
     heard = {}
