@@ -1,16 +1,20 @@
 """What chapter 07 says, equation by equation and number by number."""
 
+import ast
 import math
 
 import pytest
 import torch
+from prose import cells
+from scipy.stats import wasserstein_distance
 from torch.distributions import Normal
 
 from tfrgan_lite import losses
 from tfrgan_lite.config import Preset
 from tfrgan_lite.discriminator import build_discriminator, mid_side
+from tfrgan_lite.lesson.crowd import covered, eight_bells
 from tfrgan_lite.mel import LogMel
-from tfrgan_lite.studio import taste
+from tfrgan_lite.studio import console, taste
 
 X = torch.linspace(-12, 12, 4801, dtype=torch.float64)
 STEP = X[1] - X[0]
@@ -38,6 +42,15 @@ def jsd(p: torch.Tensor, q: torch.Tensor) -> float:
     return 0.5 * integral(p * (p / m).log()) + 0.5 * integral(q * (q / m).log())
 
 
+def test_claim_07_coin():
+    """A guitar to the left, to the right, and the average of both: that one is in the centre."""
+    guitar = 0.1 * torch.randn(1, 4410, generator=torch.Generator().manual_seed(0))
+    heads, tails = (console.pan(guitar, 44100, place) for place in (-0.8, 0.8))
+    assert heads[0].norm() > 2 * heads[1].norm() and tails[1].norm() > 2 * tails[0].norm()
+    average = (heads + tails) / 2
+    torch.testing.assert_close(average[0], average[1])
+
+
 def test_eq_07_regression():
     a = 0.8
     y = torch.tensor([-a, a])
@@ -45,8 +58,20 @@ def test_eq_07_regression():
     squared = (answers[:, None] - y).square().mean(1)
     torch.testing.assert_close(squared, answers.square() + a**2)
     assert answers[squared.argmin()] == pytest.approx(0, abs=1e-6)
+
+
+def test_claim_07_absolute():
+    a = 0.8
+    y, answers = torch.tensor([-a, a]), torch.linspace(-1, 1, 201)
     between = answers.abs() <= a
     torch.testing.assert_close((answers[between, None] - y).abs().mean(1), torch.full((int(between.sum()),), a))
+    assert ((answers[~between, None] - y).abs().mean(1) > a).all()
+
+
+def test_claim_07_on_paper():
+    told = torch.tensor([0.9]).logit(), torch.tensor([0.2]).logit()
+    assert math.log(0.9) + math.log(1 - 0.2) == pytest.approx(-0.3285, abs=5e-5)
+    assert -losses.discriminator_log_loss(*told).item() == pytest.approx(-0.3285, abs=5e-5)
 
 
 def test_eq_07_value():
@@ -68,7 +93,11 @@ def test_eq_07_optimal_d():
 def test_eq_07_jsd():
     best = (P_DATA / (P_DATA + P_MODEL)).clamp(1e-300, 1 - 1e-16)
     assert value(best, P_DATA, P_MODEL) == pytest.approx(-math.log(4) + 2 * jsd(P_DATA, P_MODEL), abs=1e-6)
+
+
+def test_claim_07_log2():
     assert jsd(P_DATA, P_DATA) == pytest.approx(0, abs=1e-9)
+    assert 0.01 < jsd(P_DATA, P_MODEL) < math.log(2)
     apart = jsd(bell(-6, 0.5) + 1e-300, bell(6, 0.5) + 1e-300)
     assert apart == pytest.approx(math.log(2), abs=1e-6)
 
@@ -79,7 +108,10 @@ def test_eq_07_equilibrium():
     assert -math.log(4) == pytest.approx(-1.386, abs=5e-4)
     constant = torch.linspace(0.01, 0.99, 99)  # the best constant D on equal densities
     assert constant[(constant.log() + (1 - constant).log()).argmax()] == pytest.approx(0.5)
-    assert math.exp(0.5) > 1  # log D = 0.5 is no probability
+
+
+def test_claim_07_slip():
+    assert math.exp(0.5) > 1
 
 
 def test_eq_07_gradients():
@@ -97,6 +129,23 @@ def test_eq_07_gradients():
         torch.testing.assert_close(gradient * len(logit), expected)
 
 
+def test_claim_07_saturates():
+    """What reaches the logit of a fake on which D is almost sure, for the paper's loss and for the other."""
+    fake = torch.tensor([-7.0], requires_grad=True)
+    (paper,) = torch.autograd.grad(losses.generator_minimax_loss(fake), fake)
+    (other,) = torch.autograd.grad(losses.generator_non_saturating_loss(fake), fake)
+    assert -0.001 < paper < 0 and other == pytest.approx(-1, abs=0.001)
+
+
+def test_claim_07_softplus():
+    """Where a sigmoid rounds to 0 its logarithm is lost, and the package's losses are as the formulas have it."""
+    moderate, extreme = torch.linspace(-5, 5, 11), torch.tensor([-200.0])
+    d = moderate.sigmoid()
+    formula = -d.log().mean() - (1 - d).log().mean()
+    torch.testing.assert_close(losses.discriminator_log_loss(moderate, moderate), formula)
+    assert extreme.sigmoid().log().isinf() and losses.generator_non_saturating_loss(extreme) == 200
+
+
 def test_eq_07_r1():
     x = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     logits = (x**3).sum(1, keepdim=True)
@@ -111,11 +160,44 @@ def test_eq_07_hinge():
     assert losses.generator_hinge_loss(fake).item() == pytest.approx(2.5 / 3)
 
 
+def test_claim_07_margin():
+    real, fake = torch.tensor([1.5, 0.5]).requires_grad_(), torch.tensor([-1.5, -0.5]).requires_grad_()
+    for gradient in torch.autograd.grad(losses.discriminator_hinge_loss(real, fake), (real, fake)):
+        assert gradient[0] == 0 and abs(gradient[1]) == 0.5
+    (push,) = torch.autograd.grad(losses.generator_hinge_loss(fake), fake)
+    assert push.tolist() == [-0.5, -0.5]
+
+
 def test_eq_07_hinge_optimal():
     logits = torch.linspace(-3, 3, 601)
     for data, made in ((0.7, 0.3), (0.2, 0.5), (0.1, 0.9)):
         cost = data * (1 - logits).clamp_min(0) + made * (1 + logits).clamp_min(0)
         assert logits[cost.argmin()] == pytest.approx(math.copysign(1, data - made), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def chapter(notebooks):
+    """The functions that chapter 07 defines, as it defines them, by name."""
+    code = ast.parse("\n".join(cells(notebooks["07_gan_objective"], "code"))).body
+    names = {"torch": torch, "SEEDS": 5, "WIDTHS": torch.tensor([0.4, 0.6, 0.8])}
+    exec(compile(ast.Module([n for n in code if isinstance(n, ast.FunctionDef)], []), "chapter 07", "exec"), names)
+    return names
+
+
+def test_claim_07_widths(chapter):
+    """Widths from 0.3 to 0.9, sides by a fair coin, and the engineer's own taste of 0.05."""
+    width, pans = chapter["songs"](4000, torch.Generator().manual_seed(0))
+    assert (0.3 <= width).all() and (width <= 0.9).all()
+    assert [float(width.min()), float(width.max())] == pytest.approx([0.3, 0.9], abs=0.005)
+    assert float((pans > 0).float().mean()) == pytest.approx(0.5, abs=0.02)
+    assert float((pans.abs() - width).std()) == pytest.approx(0.05, abs=0.002)
+
+
+def test_claim_07_wasserstein(chapter, monkeypatch):
+    truth, pans = torch.randn(2, 5, 6000, 1, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setitem(chapter, "truth", truth)
+    apart = [wasserstein_distance(truth[0, k : k + 2000, 0], 2 * pans[0, k : k + 2000, 0]) for k in (0, 2000, 4000)]
+    assert float(chapter["distance"](2 * pans)[0]) == pytest.approx(sum(apart) / 3, rel=1e-4)
 
 
 def test_eq_07_cvae():
@@ -146,6 +228,18 @@ def test_eq_07_bicycle():
     assert there_and_back(lambda z: a * z, lambda x: x / a) < 1e-5
     collapsed = there_and_back(lambda z: 0 * z + a, lambda x: x / a)
     assert collapsed > 10 * (y - a).abs().mean()  # and the noise cannot be read back
+
+
+def test_claim_07_eight_bells():
+    """A point of a bell on the plane lies within three widths with probability 1 - exp(-9 / 2)."""
+    draw = torch.Generator().manual_seed(0)
+    data, point, start = eight_bells(50_000, generator=draw), torch.tensor([1.0, 0.0]), torch.zeros(100, 2)
+    assert float((data.norm(dim=1) - 1).std()) == pytest.approx(0.05, rel=0.02)
+    assert 1 - math.exp(-9 / 2) == pytest.approx(0.989, abs=5e-4)
+    bells, near = covered(data)
+    assert bells == 8 and float(near) == pytest.approx(0.989, abs=0.003)
+    assert [float(x) for x in covered(point.expand(100, 2))] == [1, 1]
+    assert [float(x) for x in covered(start)] == [0, 0]
 
 
 def test_eq_07_swap():
@@ -181,7 +275,32 @@ def test_eq_07_mismatch():
     torch.testing.assert_close(p.mean(0), wrong.mean(0))  # without the label: one crowd, so 1/2 everywhere
 
 
-def test_the_perceptron_is_deaf_to_order_within_16_frames_and_the_convolutions_are_not():
+@pytest.mark.parametrize("kind", ["mlp", "spectral"])
+def test_claim_07_nobody_hears(kind):
+    """Of a mix with its sides swapped, whatever D's weights are."""
+    mix = torch.randn(2, 64 * 441, generator=torch.Generator().manual_seed(0))
+    x, swapped = (LogMel(44100)(mid_side(sound[:, None])[:, 0])[None] for sound in (mix, mix.flip(0)))
+    d, style = build_discriminator(kind, 64, 80), torch.zeros(1, dtype=torch.long)
+    torch.testing.assert_close(d(x, style), d(swapped, style))
+    assert not torch.allclose(d(x, style), d(x.roll(3, -1), style))
+
+
+def test_claim_07_mid_side():
+    """Middle and side are the halves of sum and difference; `mlp` cannot tell 16 frames from their mean; both read
+    the style."""
+    left, right = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mid_side(torch.stack([left, right])[None])[0, 0], (left + right) / 2)
+    torch.testing.assert_close(mid_side(torch.stack([left, right])[None])[0, 1], (left - right) / 2)
+    x = torch.randn(1, 2, 64, 80, generator=torch.Generator().manual_seed(1))
+    means = x.unflatten(2, (4, 16)).mean(3, keepdim=True).expand(-1, -1, -1, 16, -1).flatten(2, 3)
+    for kind in ("mlp", "spectral"):
+        torch.manual_seed(0)
+        d = build_discriminator(kind, 64, 80)
+        assert torch.allclose(d(x, torch.tensor([0])), d(means, torch.tensor([0])), atol=1e-5) is (kind == "mlp")
+        assert not torch.allclose(d(x, torch.tensor([0])), d(x, torch.tensor([1])))
+
+
+def test_claim_07_deaf():
     x = torch.randn(1, 2, 64, 80, generator=torch.Generator().manual_seed(0))
     order = torch.cat([16 * i + torch.arange(16).flip(0) for i in range(4)])
     style, change = torch.zeros(1, dtype=torch.long), {}
@@ -193,14 +312,14 @@ def test_the_perceptron_is_deaf_to_order_within_16_frames_and_the_convolutions_a
     assert 16 * 0.01 == pytest.approx(1 / 6, abs=0.01)  # frames of 10 ms: "a sixth of a second"
 
 
-def test_a_patch_sees_37_frames_and_37_bands():
+def test_claim_07_patch():
     x = torch.randn(1, 2, 200, 80, generator=torch.Generator().manual_seed(0)).requires_grad_()
     patch = build_discriminator("spectral", 200, 80)(x, torch.zeros(1, dtype=torch.long)).view(25, 10)[12, 5]
     seen = torch.autograd.grad(patch, x)[0][0].abs().sum(0) > 0
     assert (int(seen.any(1).sum()), int(seen.any(0).sum())) == (37, 37)
 
 
-def test_a_style_shifts_the_odds_of_the_rooms_and_the_chapters_density_is_their_tastes():
+def test_claim_07_rooms():
     """What `settings` of the chapter assumes of the studio: windows of 5 dB, and 0.5 in the log of the decay."""
     for style in range(5):
         likes = [taste.draw(5 * i + style, style) for i in range(400)]
@@ -211,17 +330,17 @@ def test_a_style_shifts_the_odds_of_the_rooms_and_the_chapters_density_is_their_
             assert sum(one.kind == kind for one in likes) / 400 == pytest.approx(shares[style], abs=0.08)
 
 
-def test_the_mixer_uses_hinge_by_default():
+def test_claim_07_hinge_default():
     assert Preset("any").adversarial == "hinge"
 
 
-def test_the_credulous_discriminator_of_the_exercise():
+def test_claim_07_credulous():
     told = torch.full((5,), 0.8).logit()
     assert -losses.discriminator_log_loss(told, told).item() == pytest.approx(-1.833, abs=1e-3)
     assert (math.log(0.8), math.log(0.2)) == (pytest.approx(-0.223, abs=5e-4), pytest.approx(-1.609, abs=5e-4))
 
 
-def test_a_generator_that_moves_too_often_collapses_and_a_balanced_one_does_not():
+def test_claim_07_collapse():
     """The chapter's two trainings, at the size of the ci preset."""
     spreads = {}
     for moves, r1 in ((1, 0.1), (10, 0.0)):
