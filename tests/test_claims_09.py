@@ -8,11 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
-from scipy.signal import sosfreqz
+from scipy.signal import butter, sosfilt, sosfreqz
 
-from tfrgan_lite.audio import k_weighting
-from tfrgan_lite.metrics.distances import energy_distance, gaussian, kernel_width, mmd, spread
-from tfrgan_lite.metrics.features import covered
+from tfrgan_lite.audio import k_weighting, limit_true_peak
+from tfrgan_lite.judge import described
+from tfrgan_lite.metrics.bootstrap import mean_and_interval
+from tfrgan_lite.metrics.distances import energy_distance, gaussian, kernel_width, mmd, pan_distance, spread
+from tfrgan_lite.metrics.features import FEATURES, covered, features
+from tfrgan_lite.metrics.mixing import log_mel_distance
+from tfrgan_lite.report import VALIDITY
 from tfrgan_lite.tally import Tally
 
 COIN = torch.tensor([[-0.8], [0.8]])
@@ -35,13 +39,39 @@ def test_eq_09_twice(pans):
     assert float(answers[errors.argmin()]) == pytest.approx(float(y.mean()), abs=1e-3)
 
 
+def test_claim_09_by_hand():
+    """The centre, and another engineer, against an engineer: squared and absolute errors."""
+    centre, another = (COIN[:, 0] - 0).abs(), (COIN - COIN.T).abs()
+    assert [float(error.square().mean()) for error in (centre, another)] == pytest.approx([0.64, 1.28])
+    assert [float(error.mean()) for error in (centre, another)] == pytest.approx([0.8, 0.8])
+    assert float((another > 1).double().mean()) == 0.5 and float(another.max()) == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize("engineers", [2, 4, 8, 100])
+def test_claim_09_mean_of_others(engineers):
+    """Whatever they do, not only on average."""
+    y = noise(engineers, 3)
+    others = (y.sum(0) - y) / (engineers - 1)
+    of_mean = (y - others).square().sum(1).mean()
+    of_another = (y[:, None] - y).square().sum(2).sum() / (engineers * (engineers - 1))
+    assert float(of_mean / of_another) == pytest.approx(engineers / (2 * (engineers - 1)))
+
+
 def expected_energy(x, y):
     """The energy distance of two distributions over equally likely points: every pair, equal ones included."""
     return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
 
 
 def test_eq_09_energy():
-    """The table that the chapter does by hand."""
+    """In one dimension it is twice the area between the squared distribution functions (Székely and Rizzo 2013)."""
+    x, y = noise(7, 1), 0.5 * noise(5, 1, seed=1) + 1
+    edges = torch.cat([x, y]).flatten().sort().values
+    F, G = ((points.flatten() <= edges[:-1, None]).double().mean(1) for points in (x, y))
+    assert float(expected_energy(x, y)) == pytest.approx(float(2 * ((F - G) ** 2 * edges.diff()).sum()))
+    assert float(expected_energy(x, x)) == pytest.approx(0)
+
+
+def test_claim_09_energy_table():
     assert float(expected_energy(COIN, COIN)) == pytest.approx(0)
     assert float(expected_energy(torch.zeros(1, 1), COIN)) == pytest.approx(0.8)
     assert float(expected_energy(COIN[1:], COIN)) == pytest.approx(0.8)
@@ -76,10 +106,54 @@ def test_eq_09_gaussian(m, sx, sy):
 
     value, _ = dblquad(integrand, m - 8 * sx, m + 8 * sx, -8 * sy, 8 * sy, epsabs=1e-4)
     assert folded(m, sx, sy) == pytest.approx(value, abs=1e-3)
-    assert folded(0, sx, sx) == pytest.approx(2 * sx / math.sqrt(math.pi))
     estimates = [energy_distance(sx * noise(8, 1, seed=i) + m, sy * noise(8, 1, seed=9999 + i)) for i in range(500)]
     closed = 2 * folded(m, sx, sy) - folded(0, sx, sx) - folded(0, sy, sy)
     assert abs(np.mean(estimates) - closed) < 4 * np.std(estimates) / 500**0.5
+
+
+def test_claim_09_inner():
+    for width in (0.5, 1.0, 2.0):
+        x, other = width * noise(2, 400_000)
+        assert folded(0, width, width) == pytest.approx(2 * width / math.sqrt(math.pi))
+        assert float((x - other).abs().mean()) == pytest.approx(2 * width / math.sqrt(math.pi), rel=0.01)
+
+
+def test_claim_09_numbers():
+    """Level, crest, width, left against right, eight bands of the middle, eight of the sides, and loudness range."""
+    mix = noise(2, 44100).float() * 0.1
+    assert len(FEATURES) == 4 + 8 + 8 + 1 == len(features(mix, 44100))
+    kinds = [sum(name.startswith(kind) for name in FEATURES) for kind in ("mid_", "side_")]
+    assert kinds == [8, 8]
+    louder = features(mix * 10 ** (-6 / 20), 44100) - features(mix, 44100)
+    expected = torch.tensor([-6.0, 0, 0, 0] + [-6.0] * 16 + [0])
+    torch.testing.assert_close(louder, expected, atol=0.05, rtol=0)
+
+
+def test_claim_09_mirror():
+    mix = torch.tensor([[1.0], [0.4]]) * noise(2, 44100).float() * 0.1
+    seen, mirrored = features(mix, 44100), features(mix.flip(0), 44100)
+    changes = (seen - mirrored).abs() > 1e-3
+    assert [name for name, changed in zip(FEATURES, changes, strict=True) if changed] == [FEATURES[3]]
+    assert float(mirrored[3]) == pytest.approx(-float(seen[3]), abs=1e-4)
+
+
+def test_claim_09_same_mixes():
+    """The estimate of the judges' own mixes, and of a copy of one against it alone and against all."""
+    y = noise(8, 3)
+    assert energy_distance(y, y) == pytest.approx(-2 * float(spread(y)) / 8) and float(spread(y)) > 1
+    copies = y[:1].expand(8, -1)
+    assert float(torch.cdist(copies, y[:1]).mean()) == 0 and energy_distance(copies, y) > energy_distance(y, y)
+
+
+def test_claim_09_hiss():
+    """Of a mix that is quiet above 16 kHz: noise there moves few of the 21 numbers, and the log-mel."""
+    rate = 44100
+    below, above = (butter(10, 15500, kind, fs=rate, output="sos") for kind in ("low", "high"))
+    mix, hiss = (torch.from_numpy(sosfilt(sos, noise(2, 2 * rate, seed=k).numpy()).copy()).float()
+                 for k, sos in enumerate((below, above)))  # fmt: skip
+    mix, noisy = 0.1 * mix, 0.1 * mix + 0.002 * hiss
+    moved = (features(noisy, rate) - features(mix, rate)).abs()
+    assert int((moved > 0.5).sum()) <= 4 and log_mel_distance(noisy, mix, rate) > 0.5
 
 
 def test_eq_09_bias():
@@ -105,6 +179,26 @@ def test_eq_09_mmd():
     assert float(gaussian(x, x, width).diagonal().min()) == 1
 
 
+def test_claim_09_heaps():
+    """Ten songs' takes, perfect or handed to the next song: the same heap, and another distance song by song."""
+    songs = 5 * noise(10, 1, 2)
+    takes, mixes = songs + noise(10, 4, 2, seed=1), songs + noise(10, 4, 2, seed=2)
+    wrong = takes.roll(1, 0)
+    heap, width = mixes.flatten(0, 1), kernel_width(mixes.flatten(0, 1))
+    assert mmd(takes.flatten(0, 1), heap, width) == pytest.approx(mmd(wrong.flatten(0, 1), heap, width))
+    right, moved = (
+        np.mean([energy_distance(*each) for each in zip(made, mixes, strict=True)]) for made in (takes, wrong)
+    )
+    assert abs(right) < 0.5 and moved > 2
+
+
+def test_claim_09_moves():
+    """Of sets of equal size: the mean way from each position to the one of its rank."""
+    places, others = np.random.default_rng(0).uniform(-1, 1, size=(2, 50))
+    assert pan_distance(places, others) == pytest.approx(np.abs(np.sort(places) - np.sort(others)).mean())
+    assert pan_distance(places, places[::-1]) == 0
+
+
 def test_eq_09_diversity():
     x, y = noise(6, 4), noise(8, 4, seed=1)
     assert float(spread(3 * y) / spread(y)) == pytest.approx(3)
@@ -112,8 +206,14 @@ def test_eq_09_diversity():
     assert float(spread(x)) == pytest.approx(float(torch.pdist(x).mean()))
 
 
+def test_claim_09_half_covered():
+    """Two tracks of one sound, and two that share no band."""
+    power = torch.rand(1, 2, 4097, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1)
+    assert covered(power, 44100).tolist() == pytest.approx([0.5, 0.5])
+
+
 def test_eq_09_covered():
-    """The two tables that the chapter does by hand, and one of unequal tracks, through the package's powers."""
+    """Tracks that are unequal, and tracks that share no band, through the package's powers."""
     bands = torch.tensor([[3.0, 1.0], [1.0, 0.0]])
     expected = [1 - (0.75 * 0.75 + 0.25 * 1), 1 - 1 * 0.25]  # shares 3/4 and 1 of the first, 1/4 of the second
     rate, size = 44100, 4097
@@ -129,7 +229,6 @@ def test_eq_09_covered():
 
     assert through_the_package(bands) == pytest.approx(expected)
     assert through_the_package(torch.eye(2)) == pytest.approx([0, 0])
-    assert through_the_package(torch.ones(2, 2)) == pytest.approx([0.5, 0.5])
 
 
 def test_eq_09_style():
@@ -146,4 +245,35 @@ def test_eq_09_style():
         sigma, mu, share = ear.covariance_, ear.means_, ear.priors_
         scores = grid @ np.linalg.solve(sigma, mu.T) - 0.5 * np.diag(mu @ np.linalg.solve(sigma, mu.T)) + np.log(share)
         assert (scores.argmax(1) == ear.predict(grid)).all()
-    assert round(2 + 0.25 * math.log(3), 2) == 2.27
+
+
+def test_claim_09_thresholds():
+    """Where the two scores of the equation are equal, found by halving."""
+    for share, threshold in ((0.5, 2.0), (0.75, 2.27)):
+        low, high = 0.0, 4.0
+        for _ in range(40):
+            x = (low + high) / 2
+            first, second = math.log(share), 4 * x - 4**2 / 2 + math.log(1 - share)
+            low, high = (x, high) if first > second else (low, x)
+        assert round(low, 2) == threshold
+
+
+def test_claim_09_valid():
+    """What is read of a mix at the limit, of one above it, and of one with two broken samples."""
+    loud = 0.5 * noise(1, 2, 44100).float()
+    mix, wet = limit_true_peak(loud.sum(0), loud, 44100)
+    broken = mix.clone()
+    broken[0, 5:7] = torch.nan
+    read = [described(x, wet, loud, 44100)["validity"].tolist() for x in (mix, 2 * mix, broken)]
+    assert read[0][0] == pytest.approx(-1, abs=0.1) and read[1][0] == pytest.approx(5, abs=0.1)
+    assert -20 < read[0][1] < 0 and [each[2] for each in read] == [0, 0, 2]
+    assert "permutation_db" in VALIDITY
+
+
+def test_claim_09_bootstrap():
+    """Drawn anew, with another generator."""
+    values = np.random.default_rng(1).normal(size=40)
+    means = np.random.default_rng(2).choice(values, size=(20_000, 40)).mean(1)
+    mean, low, high = mean_and_interval(values)
+    assert mean == pytest.approx(values.mean())
+    assert (low, high) == pytest.approx(np.percentile(means, (2.5, 97.5)), abs=0.03)
