@@ -59,8 +59,12 @@ def test_eq_03_dft():
     by_sum = [sum(x[n] * np.exp(-2j * np.pi * k * n / 8) for n in range(8)) for k in range(8)]
     np.testing.assert_allclose(by_sum, np.fft.fft(x), atol=1e-12)
     np.testing.assert_allclose(np.abs(by_sum), [0, 0, 4, 0, 0, 0, 4, 0], atol=1e-12)
+
+
+def test_claim_03_row():
     row = np.exp(-2j * np.pi * 2 * np.arange(8) / 8)
     np.testing.assert_allclose(row, [1, -1j, -1, 1j, 1, -1j, -1, 1j], atol=1e-12)
+    assert row @ [1, 0, -1, 0, 1, 0, -1, 0] == pytest.approx(4)
 
 
 def test_claim_03_mirror():
@@ -378,6 +382,12 @@ def test_claim_03_zero_phase():
     x, stft = noise(22050), Stft(RATE)
     silent = stft.inverse(stft(x).abs().to(torch.complex64), 22050)
     assert float(silent.square().sum() / x.square().sum()) < 0.01
+
+
+def test_claim_03_exact():
+    for samples in (1, 441, 5000):
+        x = noise(samples)
+        torch.testing.assert_close(Stft(RATE).inverse(Stft(RATE)(x), samples), x, rtol=0, atol=1e-6)
 
 
 def test_claim_03_unseen():

@@ -1,11 +1,15 @@
 """Chapter 05: every numbered equation, and every quantitative sentence of its prose."""
 
+import ast
 import itertools
 import math
+from functools import cache
+from time import perf_counter
 
 import numpy as np
 import pytest
 import torch
+from prose import cells
 from scipy.signal import butter, sosfilt
 from torch import nn
 from torch.distributions import Normal, kl_divergence
@@ -15,6 +19,7 @@ from tfrgan_lite.beta_vae import BetaVAEModule
 from tfrgan_lite.data import HELD_OUT
 from tfrgan_lite.generator import Generator
 from tfrgan_lite.mel import LogMel
+from tfrgan_lite.positional import sinusoidal
 from tfrgan_lite.recurrent import LSTMOverTime
 from tfrgan_lite.studio import song
 from tfrgan_lite.transformer import FeedForward, TFRDecoderLayer, TFREncoderLayer, over_time
@@ -152,6 +157,18 @@ def test_eq_05_floor(length):
     counts = [len(torch.unique(steps[:, :t], dim=0)) for t in (1, 2 * length)]  # all of them equally likely
     entropy = math.log(counts[1] / counts[0]) / (2 * length - 1)
     assert entropy == pytest.approx((length - 1) / (2 * length - 1) * math.log(4))
+
+
+def test_claim_05_leak(notebooks):
+    """The chapter's network, trained on short bars: above the floor with the mask, and far below it without."""
+    code = ast.parse("\n".join(cells(notebooks["05_attention_and_the_tfr_layer"], "code"))).body
+    wanted = [node for node in code if getattr(node, "name", "") in {"Repeat", "bars", "train"}]
+    names = {"torch": torch, "nn": nn, "over_time": over_time, "FeedForward": FeedForward, "sinusoidal": sinusoidal}
+    names |= {"cache": cache, "perf_counter": perf_counter}
+    exec(compile(ast.Module(wanted, []), "chapter 05", "exec"), names)
+    floor = 3 / 7 * math.log(4)
+    masked, seeing = (names["train"]("full", 4, 0, 250, masked)[1][-10:] for masked in (True, False))
+    assert sum(seeing) / 10 < 0.7 * floor and sum(masked) / 10 > 0.98 * floor
 
 
 def test_eq_05_forget():

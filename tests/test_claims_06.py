@@ -287,6 +287,18 @@ def test_claim_06_collapse(chapter, tracks, monkeypatch):
     assert active_units(kl[0, None], 0.05) > 0 and active_units(kl[1, None], 0.05) == 0
 
 
+def test_claim_06_rotation():
+    """A line reads the factors from a turned code just as well, and the axes are theirs no more."""
+    factors = torch.rand(500, 4, generator=generator(), dtype=torch.float64).numpy()
+    factors = (factors - factors.mean(0)) / factors.std(0)
+    straight = sap(factors, factors), dci(factors, factors, trees=10).disentanglement
+    for seed in range(3):
+        turned = factors @ np.linalg.qr(np.random.default_rng(seed).normal(size=(4, 4)))[0]
+        np.testing.assert_allclose(turned @ np.linalg.lstsq(turned, factors, rcond=None)[0], factors, atol=1e-9)
+        assert sap(turned, factors) < straight[0] - 0.2
+        assert dci(turned, factors, trees=10).disentanglement < straight[1] - 0.2
+
+
 def test_claim_06_four_modules():
     generator = Generator.from_pretrained()
     layers = [*generator.encoder.layers, *generator.decoder.layers]
