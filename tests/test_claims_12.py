@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small import TINY
+from small import SMALL, TINY
 
-from tfrgan_lite.baselines.levels import TRACK_LUFS
+from tfrgan_lite.audio import loudness
+from tfrgan_lite.baselines import equal_loudness
 from tfrgan_lite.batches import LessonSet
 from tfrgan_lite.losses import discriminator_hinge_loss, generator_hinge_loss
+from tfrgan_lite.metrics.distances import spread
+from tfrgan_lite.metrics.features import FEATURES, features
+from tfrgan_lite.mix import SPREAD, _draw
 from tfrgan_lite.train import Trainer
 
 CONFIG = replace(TINY, steps=600, adversarial_weight=0.05, adversarial_from=0.2)
@@ -20,12 +24,16 @@ def lesson_set():
 
 
 def test_eq_12_ramp(lesson_set):
-    """The weight at the steps of exercise 1, and the equation at every step."""
     trainer = Trainer(CONFIG, lesson_set)
     weights = [trainer.adversarial_weight(k) for k in range(600)]
     for k, weight in enumerate(weights):
         assert weight == pytest.approx(0.05 * min(1, max(0, (k - 120) / 120)))
-    assert [weights[k] for k in (100, 180, 500)] == pytest.approx([0, 0.025, 0.05])
+
+
+def test_claim_12_ramp_steps(lesson_set):
+    """The solution's numbers, by the trainer."""
+    trainer = Trainer(CONFIG, lesson_set)
+    assert [trainer.adversarial_weight(k) for k in (100, 180, 240, 500)] == pytest.approx([0, 0.025, 0.05, 0.05])
 
 
 class Recorder:
@@ -86,11 +94,16 @@ def test_eq_12_discriminator(lesson_set):
     torch.testing.assert_close(generator_hinge_loss(fake_logits), -fake_logits.mean())
 
 
-def test_equal_loudness_is_minus_23_lufs():
-    assert TRACK_LUFS == -23
+def test_claim_12_equal_loudness():
+    x = (
+        torch.randn(3, 2, 44100, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([0.3, 0.1, 0.01])[:, None, None]
+    )
+    wet = equal_loudness(x, 44100)[1]
+    torch.testing.assert_close(loudness(wet, 44100), torch.full((3,), -23.0), atol=0.05, rtol=0)
 
 
-def test_only_some_songs_of_a_batch_need_sound(lesson_set):
+def test_claim_12_shapes(lesson_set):
     """All songs of a batch have long-term spectra and sides; frames to compare have the first few alone."""
     batch = lesson_set.batch(0)
     assert len(batch.wet_power) == len(batch.dry_power) == CONFIG.batch == 3
@@ -98,7 +111,7 @@ def test_only_some_songs_of_a_batch_need_sound(lesson_set):
     assert batch.mix_log_mel.shape[2] == CONFIG.loss_frames
 
 
-def test_a_batch_is_rendered_and_drawn(lesson_set):
+def test_claim_12_two_parts(lesson_set):
     """The songs that are not rendered are judged by the energy score alone; without one, all are mixed as they were."""
     trainer = Trainer(CONFIG, lesson_set)
     batch = trainer.batch(0)
@@ -112,3 +125,57 @@ def test_a_batch_is_rendered_and_drawn(lesson_set):
     second = Trainer(CONFIG, lesson_set).train_step(replace(batch, wet_power=louder))
     changed = {name for name, value in first.items() if second[name] != pytest.approx(value, rel=1e-4)}
     assert changed - {"gradient"} == {"energy"}
+
+
+def test_claim_12_noise(lesson_set):
+    """The same step gives the same noise, another step and another part another."""
+    trainer = Trainer(CONFIG, lesson_set)
+    like = torch.zeros(1, 8)
+
+    def noise(step):
+        trainer.step = step
+        return [source.normal(like)[:1] for _, source in trainer.parts(trainer.batch(0))]
+
+    first, again, other = noise(3), noise(3), noise(4)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_claim_12_21_numbers():
+    """A mix is 21 numbers, and each counts in the diversity."""
+    mix = 0.1 * torch.randn(2, 44100, generator=torch.Generator().manual_seed(0))
+    assert features(mix, 44100).shape == (21,) == (len(FEATURES),)
+    points = torch.randn(4, 21, generator=torch.Generator().manual_seed(1))
+    for k in range(21):
+        alike = points.clone()
+        alike[:, k] = 0
+        assert spread(alike) < spread(points)
+
+
+def test_claim_12_as_trained():
+    """Many draws of z, as a take is drawn: mean 0 and standard deviation 1, which the prior has."""
+    drawn = torch.cat([_draw(torch.Generator().manual_seed(seed), SMALL, SPREAD)[0] for seed in range(2000)])
+    assert drawn.shape == (2000, SMALL.z)
+    assert drawn.mean(0).abs().max() < 0.08 and (drawn.std(0) - 1).abs().max() < 0.06
+
+
+def test_claim_12_mirror():
+    """Half of the takes are mirrored, whatever their z is: so a track that it pans left is right in half of them."""
+    z, mirrored = zip(*(_draw(torch.Generator().manual_seed(seed), SMALL, SPREAD) for seed in range(2000)), strict=True)
+    mirrored = torch.tensor(mirrored).float()
+    assert float(mirrored.mean()) == pytest.approx(0.5, abs=0.04)
+    together = torch.cat([torch.cat(z), mirrored[:, None]], 1).T.corrcoef()
+    assert together[-1, :-1].abs().max() < 0.08
+
+
+def test_claim_12_resume(lesson_set, tmp_path):
+    """A run that was stopped, saved and loaded has the weights and the history of one that was not."""
+    straight, stopped, resumed = (Trainer(TINY, lesson_set) for _ in range(3))
+    straight.fit(progress=False)
+    stopped.fit(5, progress=False)
+    stopped.save(tmp_path)
+    resumed.load(tmp_path)
+    resumed.fit(progress=False)
+    assert resumed.step == TINY.steps and resumed.history == straight.history
+    for ours, theirs in zip(resumed.generator.parameters(), straight.generator.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
