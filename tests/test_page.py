@@ -144,6 +144,22 @@ def test_what_is_learned_by_heart_speaks_for_regularisation_or_against_it(gaps, 
     assert claims_table({"differences": {}, "training": training}) == ""
 
 
+@pytest.mark.parametrize(
+    ("scores", "measured", "verdict"),
+    [
+        ((0.6, 0.7, 0.8), "LSTM: score, held-out songs +0.100, worse", FOR),
+        ((0.4, 0.51, 0.6), "LSTM: score, held-out songs -0.097, better", AGAINST),
+        ((0.4, 0.7, 0.8), "LSTM: as ours", NEITHER),
+        ((0.6,), "LSTM: as ours", NEITHER),  # one seed tells nothing
+    ],
+)
+def test_the_score_of_held_out_songs_is_compared_seed_by_seed(scores, measured, verdict):
+    ours = trained(SUBJECT, (0.4, 0.5), (0.4, 0.6), (0.4, 0.7))
+    training = {SUBJECT: ours, "LSTM": trained("LSTM", *((0.4, score) for score in scores))}
+    (line, *_) = claims_table({"differences": {"LSTM": {}}, "training": training}).splitlines()[2:]
+    assert line.endswith(f"| {measured} | {verdict} |")
+
+
 def test_an_interval_over_seeds_is_that_of_the_mean():
     """By hand: the mean of 1, 2, 3 is 2, its standard error 1/√3, and Student's t with 2 degrees is 4.303."""
     assert over_seeds([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)

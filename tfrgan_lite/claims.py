@@ -13,14 +13,16 @@ from .report import MEASURES, cell
 from .seeds import over_seeds
 from .variants import FEW, PAPER, SUBJECT
 
-SIGNS = {
+SCORE = "held_out_score"
+SIGNS = {  # of a difference that is for the worse
     "matched_db": 1,
     "energy": 1,
     "gain_db": 1,
     "covered": 1,
     "keys": -1,
     "style": -1,
-}  # of a difference that is for the worse
+    SCORE: 1,
+}
 FOR, AGAINST, BOTH, NEITHER = "for it", "against it", "both ways", "no difference to be seen"
 
 
@@ -69,21 +71,22 @@ REGULARISED = (  # more, less: what the second has of regularisation, the first 
     ("no β-VAE", SUBJECT),
     (SUBJECT, "β = 1e-2"),
 )
-SCORES = ("own_score", "held_out_score", "accuracy")
+SCORES = ("own_score", SCORE, "accuracy")
 Trained = Mapping[str, Sequence[dict]]  # name of a row -> what is told of the training of each seed
 
 
 def claims_table(results: dict) -> str:
     """Markdown: each claim, and for each row that answers it what is better or worse than with all of ours, as far as
-    the 95 % interval of the difference leaves out 0; empty if no row answers any.
+    the 95 % interval of the difference leaves out 0; empty if no row answers any. The measures' intervals are over
+    songs and seeds; that of the energy score of what is drawn for held-out songs is over seeds, by Student's t.
 
     Args:
         results: of `evaluate` with ``against``, the ablations.
     """
-    lines = []
+    lines, training = [], results.get("training", {})
     for claim in CLAIMS:
         told = [
-            (row, sign, _apart(results["differences"][row]))
+            (row, sign, _apart(results["differences"][row] | _score(training, row)))
             for rows, sign in ((claim.without, 1), (claim.with_it, -1))
             for row in rows
             if row in results["differences"]
@@ -92,20 +95,27 @@ def claims_table(results: dict) -> str:
             speaks = {sign * better_or_worse for _, sign, found in told for better_or_worse, _ in found}
             cells = "; ".join(f"{row}: {', '.join(words for _, words in found) or 'as ours'}" for row, _, found in told)
             lines.append(f"| {claim.text} | {cells} | {_verdict(speaks)} |")
-    lines += _regularised(results.get("training", {}))
+    lines += _regularised(training)
     return "\n".join(["| the paper says | measured | which speaks |", "|---|---|---|", *lines]) if lines else ""
 
 
-def _apart(differences: dict[str, list[float]]) -> list[tuple[int, str]]:
+def _apart(differences: Mapping[str, Sequence[float]]) -> list[tuple[int, str]]:
     """1 and how much worse a row is, -1 and how much better, for each measure that tells it apart."""
     found = []
     for measure, sign in SIGNS.items():
         difference, low, high = differences.get(measure, (0.0, 0.0, 0.0))
         if low > 0 or high < 0:
             worse = 1 if sign * difference > 0 else -1
-            name, digits = MEASURES[measure][:2]
+            name, digits = ("score, held-out songs", 3) if measure == SCORE else MEASURES[measure][:2]
             found.append((worse, f"{name} {difference:+.{digits}f}, {'worse' if worse > 0 else 'better'}"))
     return found
+
+
+def _score(training: Trained, row: str) -> dict[str, Sequence[float]]:
+    """The difference of a row's energy score on held-out songs to ours, seed by seed, as a measure; {} if untold."""
+    one, ours = ({run["seed"]: run[SCORE] for run in training.get(name, ()) if SCORE in run} for name in (row, SUBJECT))
+    both = sorted(one.keys() & ours.keys())
+    return {SCORE: over_seeds([one[seed] - ours[seed] for seed in both])} if both else {}
 
 
 def _verdict(speaks: set[int]) -> str:
@@ -117,7 +127,7 @@ def by_heart(training: Trained, row: str) -> dict[int, float]:
     """Of each seed of a row whose training tells it, how much lower the energy score is on songs that were learned from
     than on held-out ones."""
     runs = [run for run in training.get(row, ()) if "own_score" in run]
-    return {run["seed"]: run["held_out_score"] - run["own_score"] for run in runs}
+    return {run["seed"]: run[SCORE] - run["own_score"] for run in runs}
 
 
 def _regularised(training: Trained) -> list[str]:

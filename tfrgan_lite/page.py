@@ -12,6 +12,11 @@ from .errors import UserError
 from .report import FLOOR, MEASURES, bars_table, cell, table, tables
 from .variants import ABLATIONS, CURVE, KINDS, MIXERS, SUBJECT, VARIANTS
 
+SPEAKS = (
+    "Named is what the 95 % interval tells apart: over songs and seeds for what is measured of mixes; over seeds alone,"
+    " paired, by Student's t, for the score, which is the energy score of the mean spectra that are drawn for the"
+    " preset's held-out songs at the end of each training."
+)
 BY_HEART = (
     "The energy score of what is drawn, the smaller the better, on songs that were learned from and on as many held-out"
     " ones, means over seeds; the difference with its 95 % interval over seeds. The critic is the discriminator, in the"
@@ -104,7 +109,7 @@ def _ablations(results: dict, _: str) -> str:
         f"- **{name}**{_changes(name)}: {VARIANTS[name].answers}" for name in results["systems"] if name in VARIANTS
     ]
     answered = claims_table(results)
-    claims = [f"**What the paper claims of the parts**\n\n{answered}"] if answered else []
+    claims = [f"**What the paper claims of the parts**\n\n{SPEAKS}\n\n{answered}"] if answered else []
     learned = learned_table(results.get("training", {}))
     heart = [f"**What is learned by heart**\n\n{BY_HEART}\n\n{learned}"] if learned else []
     return "\n\n".join(["\n".join(asked), ablation_table(results), *claims, *heart])
