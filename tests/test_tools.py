@@ -1,6 +1,8 @@
 """The tools behind `make`: a change re-executes the chapters that depend on it and no others; a failure stays one."""
 
+import copy
 import json
+import re
 from pathlib import Path
 
 import build_site
@@ -8,6 +10,7 @@ import chapters
 import experiments
 import keys
 import nbformat
+import prose
 import pytest
 
 FILES = {
@@ -187,6 +190,16 @@ def test_staging_takes_executed_copies_and_fills_the_pages_of_timings_and_claims
     assert {file.stem for file in (target / "notebooks").iterdir()} == set(CHAPTERS)
     page = (target / "book" / "claims.md").read_text()
     assert "assert True" in page and "<!--" not in page
+
+
+def test_a_chapter_gets_its_times_into_its_opening_box(notebooks):
+    run = {"seconds": 61.2, "device": "CPU", "cores": 2, "jobs": 1}
+    for name, notebook in notebooks.items():
+        text = "\n".join(prose.cells(build_site.timed(copy.deepcopy(notebook), "cpu", run), "markdown"))
+        box = re.search(r"^:::\{admonition\} In this chapter\n(.*?)^:::$", text, re.MULTILINE | re.DOTALL)[1]
+        minutes = prose.reading_minutes(notebook)
+        assert f"- **Reading time**: {minutes} min. **Running time**: 61 s with the preset `cpu` (CPU, cores: 2)" in box
+        assert text.count("**Running time**") == 1, name
 
 
 def test_a_page_gets_the_html_of_a_widget_and_not_its_state():

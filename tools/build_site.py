@@ -2,8 +2,8 @@
 
     python tools/build_site.py PRESET
 
-The pages are staged in _build/source, where the timings page gets its table, and every claim a link to its test; and
-Jupyter Book writes _build/html.
+The pages are staged in _build/source, where the timings page gets its table, each chapter its times, and every claim a
+link to its test; and Jupyter Book writes _build/html.
 """
 
 import json
@@ -19,6 +19,8 @@ from keys import PACKAGE, digest, environment, tree
 from prose import read, reading_minutes
 
 ROOT = chapters.ROOT
+# What a chapter's opening box says until the chapter has been run.
+UNTIMED = "**Running time**: see [Timings](../book/timings.md)."
 
 
 def title(notebook: Path) -> str:
@@ -41,9 +43,8 @@ def timings(root: Path, preset: str) -> str:
         seconds += run["seconds"]
         reading = reading_minutes(read(notebook))
         minutes += reading
-        cores = max(1, run["cores"] // run["jobs"])  # those of one chapter
         link = f"[{title(notebook)}](../notebooks/{notebook.name})"
-        where = f"{preset} | {run['device']} | {cores} | {run['torch']} | {run['date']}"
+        where = f"{preset} | {run['device']} | {_cores(run)} | {run['torch']} | {run['date']}"
         rows.append(f"| {link} | {reading} min | {_clock(run['seconds'])} | {where} |")
     return "\n".join([*rows, f"| all chapters | {minutes} min | {_clock(seconds)} | {preset} | | | | |"])
 
@@ -56,9 +57,9 @@ def stage(root: Path, preset: str, target: Path) -> None:
         shutil.copyfile(root / name, target / name)
     shutil.copytree(root / "book", target / "book")
     for notebook in chapters.chapters(root):
-        executed = read(chapters.folder(root, preset) / notebook.name)
-        staged = target / "notebooks" / notebook.name
-        staged.write_text(json.dumps(claims.with_links(without_widgets(executed))), encoding="utf-8")
+        executed = without_widgets(read(chapters.folder(root, preset) / notebook.name))
+        staged = claims.with_links(timed(executed, preset, chapters.record(root, preset, notebook)))
+        (target / "notebooks" / notebook.name).write_text(json.dumps(staged), encoding="utf-8")
     told = {notebook.stem[:2]: (notebook.stem, read(notebook)) for notebook in chapters.chapters(root)}
     fill(target / "book" / "timings.md", "<!-- timings -->", timings(root, preset))
     fill(target / "book" / "claims.md", "<!-- claims -->", claims.page(told, root / "tests"))
@@ -70,6 +71,16 @@ def fill(page: Path, marker: str, text: str) -> None:
     if marker not in before:
         raise SystemExit(f"{page.name}: the line {marker} is missing; put it where its tables or tests belong")
     page.write_text(before.replace(marker, text), encoding="utf-8")
+
+
+def timed(notebook: dict, preset: str, run: dict) -> dict:
+    """The notebook with its reading time and, from the record of its run, its running time in the opening box."""
+    took = f"{_clock(run['seconds'])} with the preset `{preset}` ({run['device']}, cores: {_cores(run)})"
+    said = f"**Reading time**: {reading_minutes(notebook)} min. **Running time**: {took}"
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = "".join(cell["source"]).replace(UNTIMED, f"{said}; see [Timings](../book/timings.md).")
+    return notebook
 
 
 def without_widgets(notebook: dict) -> dict:
@@ -125,6 +136,11 @@ def main(root: Path, preset: str) -> int:
         stamp.write_text(key)
     print(f"the book is built: open {index.relative_to(root)} in a browser")
     return 0
+
+
+def _cores(run: dict) -> int:
+    """How many cores the chapter had to itself."""
+    return max(1, run["cores"] // run["jobs"])
 
 
 def _clock(seconds: float) -> str:
