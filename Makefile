@@ -4,10 +4,11 @@ PRESET ?= cpu
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help setup book test check-site clean-room bench clean
+.PHONY: help setup book pdf test check-site clean-room bench clean
 
 help:
 	@echo "make book [PRESET=cpu|ci|gpu]  execute the chapters and build the site in _build/html (cpu: minutes, ci: seconds a chapter)"
+	@echo "make pdf                       print the built site to _build/pdf (needs chromium)"
 	@echo "make test                      ruff, mypy, pytest, and every notebook through nbmake with the ci preset"
 	@echo "make check-site                test the built site: no network, mathematics, sound (needs chromium)"
 	@echo "make clean-room                execute chapter 00 with Colab's versions, the package as a wheel, in an empty folder"
@@ -27,6 +28,9 @@ $(READY): requirements.txt pyproject.toml
 book: setup
 	@$(PY) tools/chapters.py $(PRESET)
 	@$(PY) tools/build_site.py $(PRESET)
+
+pdf: setup
+	@$(PY) tools/make_pdf.py
 
 test: setup
 	@$(PY) tools/check.py

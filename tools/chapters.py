@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT_S = 1800
 
 
-def chapters(root: Path) -> list[Path]:
-    """The notebooks of the table of contents, in its order."""
+def entries(root: Path) -> list[str]:
+    """The pages of the table of contents, in its order: paths from the root, without a suffix."""
 
     def files(node):
         if isinstance(node, dict):
@@ -40,8 +40,12 @@ def chapters(root: Path) -> list[Path]:
             for item in node:
                 yield from files(item)
 
-    entries = files(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
-    return [root / f"{entry}.ipynb" for entry in entries if entry.startswith("notebooks/")]
+    return list(files(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+def chapters(root: Path) -> list[Path]:
+    """The notebooks of the table of contents, in its order."""
+    return [root / f"{entry}.ipynb" for entry in entries(root) if entry.startswith("notebooks/")]
 
 
 def folder(root: Path, preset: str) -> Path:

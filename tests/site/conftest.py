@@ -1,20 +1,10 @@
 """The tests of the built site: python -m pytest tests/site --site FOLDER."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-
-BROWSER_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from make_pdf import BROWSER_ARGS, chromium
 
 
 def pytest_addoption(parser):
@@ -33,7 +23,7 @@ def site(request) -> Path:
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium."""
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    executable = chromium()
     if executable is None:
         message = "no chromium found (on Debian: apt-get install chromium): the pages were not opened in a browser"
         pytest.fail(message, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(message)
