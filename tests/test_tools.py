@@ -1,17 +1,24 @@
 """The tools behind `make`: a change re-executes the chapters that depend on it and no others; a failure stays one."""
 
+import base64
 import copy
+import io
 import json
 import re
 from pathlib import Path
 
+import accessible
 import build_site
 import chapters
 import experiments
 import keys
+import make_pdf
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import prose
 import pytest
+from PIL import Image
 
 FILES = {
     "tfrgan_lite/__init__.py": "",
@@ -200,6 +207,32 @@ def test_a_chapter_gets_its_times_into_its_opening_box(notebooks):
         minutes = prose.reading_minutes(notebook)
         assert f"- **Reading time**: {minutes} min. **Running time**: 61 s with the preset `cpu` (CPU, cores: 2)" in box
         assert text.count("**Running time**") == 1, name
+
+
+def test_a_plot_is_stored_in_half_the_bytes_and_looks_the_same():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+    left.plot(np.random.default_rng(0).normal(size=200).cumsum(), color="#D55E00")
+    right.imshow(np.random.default_rng(1).random((60, 60)), cmap="cividis")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode() + "\n", "text/plain": "<Figure>"}
+    cells = [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [{"data": data}, {"text": "1"}]}]
+    [_, cell] = build_site.with_small_pictures({"cells": cells})["cells"]
+    small = base64.b64decode(cell["outputs"][0]["data"]["image/png"])
+    before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (buffer.getvalue(), small))
+    assert len(small) < 0.5 * len(buffer.getvalue())
+    assert before.shape == after.shape and abs(before - after).mean() < 1
+
+
+def test_the_bibliography_is_a_list_for_a_screen_reader():
+    body = '<div role="list"><div class="citation" role="doc-biblioentry">One.</div></div>'
+    assert accessible.mended(body) == '<div role="list"><div class="citation" role="listitem">One.</div></div>'
+
+
+def test_no_pdf_without_a_site(tmp_path, capsys):
+    assert make_pdf.main(tmp_path, tmp_path / "book.pdf") == 1
+    assert "run make book first" in capsys.readouterr().out
 
 
 def test_a_page_gets_the_html_of_a_widget_and_not_its_state():

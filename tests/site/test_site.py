@@ -26,6 +26,7 @@ class Page(HTMLParser):
     def __init__(self, file):
         super().__init__()
         self.loads, self.links, self.no_alt, self.players, self.ids = [], [], [], [], set()
+        self.figures = []  # those that are open, by what they say of themselves
         self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
@@ -37,12 +38,18 @@ class Page(HTMLParser):
                 self.loads.append(value)
         if tag == "a" and attrs.get("href"):
             self.links.append(attrs["href"])
+        if tag == "figure":
+            self.figures.append(attrs.get("aria-label") or "")
         if tag == "audio":
-            self.players.append(attrs)
+            self.players.append(attrs | {"described": " ".join(self.figures)})
         if tag == "img":
             alt = attrs.get("alt") or ""
             if not alt.strip() or alt.endswith((".png", ".svg")) or alt.startswith(("../", "_images")):
                 self.no_alt.append(attrs.get("src"))
+
+    def handle_endtag(self, tag):
+        if tag == "figure":
+            self.figures.pop()
 
 
 @pytest.fixture(scope="session")
@@ -78,10 +85,11 @@ def test_images_have_words(pages):
     assert {file.name: page.no_alt for file, page in pages.items() if page.no_alt} == {}
 
 
-def test_players_have_names_and_play(pages):
+def test_players_have_names_and_words_and_play(pages):
     for file, page in pages.items():
         for player in page.players:
             assert player.get("aria-label"), f"{file.name}: a player without a name"
+            assert len(player["described"].split()) >= 3, f"{file.name}: {player['aria-label']}: not described in words"
             kind, data = player["src"].split(",", 1)
             assert kind == "data:audio/mpeg;base64"
             audio, _ = soundfile.read(io.BytesIO(base64.b64decode(data)), always_2d=True)
