@@ -13,7 +13,7 @@ PACKAGE = "tfrgan_lite"
 DATA = {
     "tfrgan_lite.generator": "weights",
     "tfrgan_lite.studio.bank": "studio/samples",
-    "tfrgan_lite.lesson.desk": "lesson/assets",
+    "tfrgan_lite.lesson.board": "lesson/assets",
     "tfrgan_lite.lesson.quiz": "lesson/quizzes",
 }
 

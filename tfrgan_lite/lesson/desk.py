@@ -1,29 +1,25 @@
 """A mixing desk: faders, pans, mute, solo and meters over a song's tracks, and a switch between several mixes of it.
 
-One JavaScript module (assets/desk.js) runs it everywhere. In Jupyter and in Colab it is a widget, whose settings Python
-can read and set. On a page without a kernel the same module stands in the output's HTML, as the fallback of the widget,
-with a stub in place of the model; it needs no widget manager and no network. In both, the sounds lie in plain players,
-which are also all that is left without JavaScript or without Web Audio.
+One JavaScript module (assets/board.js and desk.js) runs it everywhere. In Jupyter and in Colab it is a widget, whose
+settings Python can read and set. On a page without a kernel the same module stands in the output's HTML, as the
+fallback of the widget, with a stub in place of the model; it needs no widget manager and no network. In both, the
+sounds lie in plain players, which are also all that is left without JavaScript or without Web Audio.
 """
 
-import base64
-import hashlib
 import html
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor
 
 from ..audio import check_stems, loudness, resample
 from ..errors import UserError
+from .board import Board, player_row, script
 from .listen import MATCHED_LUFS, encode
 
-ASSETS = Path(__file__).parent / "assets"
 MAX_BYTES = 1_500_000  # of the HTML, sounds and all
 RATE = 32000  # Hz: what is above 15 kHz is what a small file can best do without
 COMPRESSION = 0.6  # of soundfile's 0 (best) to 1 (smallest); a page holds two or three stems for each track
@@ -35,7 +31,7 @@ DRY = "dry"
 FADER_DB, PAN = (-60.0, 6.0), (-1.0, 1.0)  # as desk.js has them; a fader at its lowest is silent
 
 
-class Desk(anywidget.AnyWidget):
+class Desk(Board):
     """What :func:`desk` returns: a widget where there is a kernel, HTML elsewhere, one line of text in a terminal.
 
     Attributes:
@@ -48,32 +44,15 @@ class Desk(anywidget.AnyWidget):
         sounds: (name, MP3 bytes) of each stored sound: the versions' mixes, then single tracks.
     """
 
-    _esm = ASSETS / "desk.js"
-    _css = ASSETS / "desk.css"
-    figure = traitlets.Unicode().tag(sync=True)
+    _esm = script("desk")
     settings = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self, figure: str, text: str, names: list[str], gains_db: dict[str, float], sounds: list[tuple[str, bytes]]
     ):
-        self.text, self.names, self.gains_db, self.sounds = text, names, gains_db, sounds
+        self.names, self.gains_db, self.sounds = names, gains_db, sounds
         track = {"gain_db": 0, "pan": 0, "mute": False, "solo": False}
-        super().__init__(figure=figure, settings={"version": DRY, "tracks": [dict(track) for _ in names]})
-
-    @property
-    def html(self) -> str:  # noqa: D102 - among the class's attributes
-        mark = f"desk-{hashlib.sha256(self.figure.encode()).hexdigest()[:10]}"
-        return (
-            f'<style>{self._css}</style><div id="{mark}">{self.figure}</div>'
-            f'<script type="module">{self._esm}\nstandalone("{mark}");</script>'
-        )
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return data | {"text/plain": self.text, "text/html": self.html}, metadata
+        super().__init__(figure, text, settings={"version": DRY, "tracks": [dict(track) for _ in names]})
 
     @traitlets.validate("settings")
     def _checked(self, proposal: dict) -> dict:
@@ -192,7 +171,7 @@ def _figure(describe: str, plan: dict, sounds: list[tuple[str, bytes]]) -> str:
     """The caption, a board that desk.js clears and fills, and the players: of the versions, then of single tracks."""
     said, mixes = html.escape(describe), len(plan["versions"])
     kinds = ["mix"] * mixes + ["track"] * (len(sounds) - mixes)
-    rows = [_row(name, data, plan["seconds"], kind) for (name, data), kind in zip(sounds, kinds, strict=True)]
+    rows = [player_row(name, data, plan["seconds"], kind) for (name, data), kind in zip(sounds, kinds, strict=True)]
     return f"""<figure class="desk" role="group" aria-label="{said}" data-plan="{html.escape(json.dumps(plan))}">
 <figcaption>{said}<br><small>All versions are brought to the same loudness (BS.1770).</small></figcaption>
 <div class="board"><p>The desk and its faders need JavaScript; the players below do not.</p></div>
@@ -200,11 +179,3 @@ def _figure(describe: str, plan: dict, sounds: list[tuple[str, bytes]]) -> str:
 <table><tbody>{"".join(rows[:mixes])}</tbody></table>
 <p>Single tracks, as they are stored:</p>
 <table><tbody>{"".join(rows[mixes:])}</tbody></table></details></figure>"""
-
-
-def _row(name: str, data: bytes, seconds: float, kind: str) -> str:
-    label, source = html.escape(name), f"data:audio/mpeg;base64,{base64.b64encode(data).decode()}"
-    player = (
-        f'<audio class="{kind}" controls preload="none" aria-label="{label}, {seconds:.1f} seconds" src="{source}">'
-    )
-    return f'<tr><th scope="row">{label}</th><td>{player}</audio></td></tr>'

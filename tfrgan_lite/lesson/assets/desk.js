@@ -1,23 +1,13 @@
 // A mixing desk over the figure that desk.py writes. `model` is the model of a Jupyter widget; on a page without a kernel
-// it is what `standalone` makes. All sound comes from the plain players inside the figure: nothing is ever fetched.
+// it is what `standalone` makes. board.js stands before it.
 
 const FLOOR_DB = -60; // the lowest place of a fader, which is silence
-const GLIDE_S = 0.01; // how fast a gain follows its fader, slow enough not to click
-const PATIENCE_MS = 3000; // for a browser that has no device to play on, and does not say so
-
-function make(parent, tag, attributes = {}, text = "") {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.textContent = text;
-  return parent.appendChild(node);
-}
-
 const amplitude = decibels => (decibels <= FLOOR_DB ? 0 : 10 ** (decibels / 20));
 const levelWords = decibels => (decibels <= FLOOR_DB ? "silent" : `${decibels} dB`.replace("-", "−"));
 const panWords = pan => (pan ? `${Math.round(100 * Math.abs(pan))} % ${pan < 0 ? "left" : "right"}` : "centre");
 
 // What plays: for each track, gates (one a version, all but one closed) into a fader, a pan and a meter; then the sum.
-function wire(context, plan, buffers) {
+function wire(context, plan) {
   const meterTo = target => {
     const meter = new AnalyserNode(context, { fftSize: 1024 });
     meter.connect(target);
@@ -39,23 +29,12 @@ function wire(context, plan, buffers) {
       return gate;
     })
   );
-  let sources = [], began = 0;
   return {
     sum, strips, gates,
-    position: () => (context.currentTime - began + plan.seconds) % plan.seconds,
-    // All sounds start at one moment and loop alike, so that versions and tracks stay together to the sample.
-    start(offset) {
-      for (const source of sources) source.stop();
-      sources = buffers.map((buffer, k) => {
-        const source = new AudioBufferSourceNode(context, { buffer, loop: true, loopEnd: plan.seconds });
-        plan.versions.forEach((version, v) =>
-          version.tracks.forEach((track, n) => track.source === k && source.connect(gates[v][n]))
-        );
-        source.start(context.currentTime, offset);
-        return source;
-      });
-      began = context.currentTime - offset;
-    },
+    connect: (source, k) =>
+      plan.versions.forEach((version, v) =>
+        version.tracks.forEach((track, n) => track.source === k && source.connect(gates[v][n]))
+      ),
     set(settings) {
       const glide = (parameter, value) => parameter.setTargetAtTime(value, context.currentTime, GLIDE_S);
       const soloed = settings.tracks.some(track => track.solo);
@@ -79,19 +58,6 @@ function levelOf(meter) {
   return Math.max(FLOOR_DB, 10 * Math.log10(wave.reduce((sum, x) => sum + x * x, 1e-12) / wave.length));
 }
 
-function slider(parent, word, name, range, changed) {
-  const row = make(parent, "div", { class: "desk-row" });
-  make(row, "span", { "aria-hidden": "true" }, word);
-  const input = make(row, "input", { type: "range", "aria-label": name, ...range });
-  const said = make(row, "span", { class: "value", "aria-hidden": "true" });
-  input.addEventListener("input", () => changed(Number(input.value)));
-  return (value, words) => {
-    input.value = value;
-    input.setAttribute("aria-valuetext", words.replace("dB", "decibels").replace("%", "per cent"));
-    said.textContent = words;
-  };
-}
-
 function meterFor(parent, name) {
   const row = make(parent, "div", { class: "desk-row" });
   make(row, "span", { "aria-hidden": "true" }, "Meter");
@@ -104,10 +70,7 @@ function render({ model, el }) {
   const plan = JSON.parse(figure.dataset.plan), plain = figure.querySelector("details");
   board.replaceChildren(); // what stands there is for readers whose browser runs no script
   const status = make(board, "p", { role: "status" });
-  const giveUp = why => {
-    status.textContent = `${why} The plain players below play each version.`;
-    plain.open = true;
-  };
+  const giveUp = complaint(status, plain);
   if (!window.AudioContext || !window.StereoPannerNode) {
     giveUp("This browser cannot mix sound (it has no Web Audio), so there is no desk.");
     return;
@@ -116,7 +79,7 @@ function render({ model, el }) {
     version: plan.versions[0].name,
     tracks: plan.names.map(() => ({ gain_db: 0, pan: 0, mute: false, solo: false })),
   });
-  let context = null, graph = null, loading = null, playing = false, frame = 0;
+  let graph = null;
   const settings = () => model.get("settings") ?? fresh();
   const change = edit => {
     const next = structuredClone(settings());
@@ -134,12 +97,11 @@ function render({ model, el }) {
     show();
     status.textContent = "Everything is back where it began.";
   });
-  let offset = 0; // where to begin, before there is a graph
   const seconds = { min: 0, max: plan.seconds, step: "any" };
   const place = slider(board, "Time", "Position in seconds", seconds, value => {
-    offset = Math.min(value, plan.seconds - 0.01);
-    if (graph) graph.start(offset);
-    showPlace(offset);
+    const at = Math.min(value, plan.seconds - 0.01);
+    sound.seek(at);
+    showPlace(at);
   });
   const showPlace = at => place(at, `${at.toFixed(1)} of ${plan.seconds.toFixed(1)} s`);
   const choice = make(board, "fieldset", { class: "versions" });
@@ -184,53 +146,21 @@ function render({ model, el }) {
     if (graph) graph.set(now);
   }
 
-  function tick() {
-    cancelAnimationFrame(frame); // Play, Pause, Play while the sounds are still being decoded would start two
-    strips.forEach((strip, n) => (strip.meter.value = levelOf(graph.strips[n].meter)));
-    sumMeter.value = levelOf(graph.sum);
-    showPlace(graph.position());
-    frame = requestAnimationFrame(tick);
-  }
-
-  async function load() {
-    const sounds = [...figure.querySelectorAll("audio.track")].map(player => atob(player.src.split(",")[1]));
-    const bytes = sounds.map(text => Uint8Array.from(text, letter => letter.charCodeAt(0)).buffer);
-    graph = wire(context, plan, await Promise.all(bytes.map(buffer => context.decodeAudioData(buffer))));
-    graph.set(settings());
-    graph.start(offset);
-  }
-
-  async function play() {
-    try {
-      // Here and not before: a browser lets a page sound only after the reader has clicked.
-      context ??= new AudioContext();
-      const late = new Promise(resolve => setTimeout(resolve, PATIENCE_MS));
-      const woken = Promise.race([context.resume(), late]);
-      await (loading ??= load());
-      await woken;
-      if (!playing) return; // paused again in the meantime
-      if (context.state !== "running") throw new Error("no sound device");
-      status.textContent = "";
-      tick();
-    } catch (error) {
-      playing = false;
-      pause(); // lest it begin by itself as soon as there is a device
-      loading = graph ? loading : null;
-      button.textContent = "Play";
-      giveUp(`The browser gave no sound (${error.message}); press Play to try again.`);
-    }
-  }
-
-  function pause() {
-    cancelAnimationFrame(frame);
-    context?.suspend();
-    for (const meter of [sumMeter, ...strips.map(strip => strip.meter)]) meter.value = FLOOR_DB;
-  }
-
-  button.addEventListener("click", () => {
-    playing = !playing;
-    button.textContent = playing ? "Pause" : "Play";
-    playing ? play() : pause();
+  const sound = looping(button, figure.querySelectorAll("audio.track"), plan.seconds, {
+    build(context) {
+      graph = wire(context, plan);
+      graph.set(settings());
+      return graph.connect;
+    },
+    tick(at) {
+      strips.forEach((strip, n) => (strip.meter.value = levelOf(graph.strips[n].meter)));
+      sumMeter.value = levelOf(graph.sum);
+      showPlace(at);
+    },
+    stopped() {
+      for (const meter of [sumMeter, ...strips.map(strip => strip.meter)]) meter.value = FLOOR_DB;
+    },
+    failed: giveUp,
   });
   model.on("change:settings", show);
   showPlace(0);
@@ -246,17 +176,9 @@ function render({ model, el }) {
     levels: () => graph && { sum: levelOf(graph.sum), tracks: graph.strips.map(strip => levelOf(strip.meter)) },
   };
   return () => {
-    cancelAnimationFrame(frame);
     model.off("change:settings", show);
-    context?.close();
+    sound.close();
   };
-}
-
-// The same desk on a page without a kernel; `id` is that of the element around the figure.
-function standalone(id) {
-  const kept = {};
-  const model = { get: key => kept[key], set: (key, value) => (kept[key] = value), save_changes() {}, on() {}, off() {} };
-  render({ model, el: document.getElementById(id) });
 }
 
 export default { render };
