@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
 from scipy.signal import butter, sosfilt, sosfreqz
+from scipy.stats import binomtest
 
 from tfrgan_lite.audio import k_weighting, limit_true_peak
 from tfrgan_lite.judge import described
@@ -55,6 +56,17 @@ def test_claim_09_mean_of_others(engineers):
     of_mean = (y - others).square().sum(1).mean()
     of_another = (y[:, None] - y).square().sum(2).sum() / (engineers * (engineers - 1))
     assert float(of_mean / of_another) == pytest.approx(engineers / (2 * (engineers - 1)))
+
+
+def test_eq_09_abx():
+    """The exact binomial p-value, and the numbers that the chapter gives by hand."""
+    for n in (1, 8, 12):
+        for r in range(n + 1):
+            p = sum(math.comb(n, k) for k in range(r, n + 1)) / 2**n
+            assert p == pytest.approx(binomtest(r, n, alternative="greater").pvalue)
+    assert [math.comb(12, k) for k in range(9, 13)] == [220, 66, 12, 1]
+    assert binomtest(9, 12, alternative="greater").pvalue == pytest.approx(0.073, abs=5e-4)
+    assert binomtest(10, 12, alternative="greater").pvalue == pytest.approx(0.019, abs=5e-4)
 
 
 def expected_energy(x, y):
