@@ -97,8 +97,8 @@ def blind(
     # The page's own order does not matter to the script, which draws one for each reader; letters without it need one.
     draw = np.random.default_rng(list(hashlib.sha256(describe.encode()).digest()))
     names = [reference, *(others[k] for k in draw.permutation(len(others)))]
-    plan = {"format": FORMAT, "description": describe.strip(), "reference": reference, "anchor": ANCHOR}
-    plan |= {"names": names, "seconds": samples / sample_rate, "trials": trials}
+    about: dict[str, object] = {"format": FORMAT, "description": describe.strip(), "anchor": ANCHOR, "trials": trials}
+    plan = about | {"reference": reference, "names": names, "seconds": samples / sample_rate}
     plan["gains"] = [trims[name] for name in names]
     text = f"{describe.strip()} A blind test of {', '.join(players.mp3)}; reference: {reference}."
     return Blind(_figure(plan, players.mp3), text, players.gains_db, players.mp3)

@@ -129,15 +129,14 @@ def _scores(trial: object, reference: str, where: str) -> dict[str, float]:
 def _run(run: object, where: str) -> tuple[tuple[str, str], int, int]:
     """The pair of an ABX run, how many answers are right, and of how many."""
     told = run if isinstance(run, Mapping) else {}
-    pair, x, answers = (told.get("a"), told.get("b")), told.get("x"), told.get("answers")
-    if not all(isinstance(label, str) for label in pair) or pair[0] == pair[1]:
-        raise UserError(f"{where}: abx: a and b are {pair[0]!r} and {pair[1]!r}; give two different labels")
+    a, b, x, answers = (told.get(key) for key in ("a", "b", "x", "answers"))
+    if not (isinstance(a, str) and isinstance(b, str)) or a == b:
+        raise UserError(f"{where}: abx: a and b are {a!r} and {b!r}; give two different labels")
     if not (isinstance(x, list) and isinstance(answers, list) and x and len(x) == len(answers)) or any(
         letter not in ("A", "B") for letter in x + answers
     ):
         raise UserError(f'{where}: abx: x and answers do not fit; give as many "A" or "B" in each, at least one')
-    first, second = sorted(pair)
-    return (first, second), sum(one == other for one, other in zip(x, answers, strict=True)), len(x)
+    return (min(a, b), max(a, b)), sum(one == other for one, other in zip(x, answers, strict=True)), len(x)
 
 
 def _missed(own: list[tuple[dict, str]]) -> float:
