@@ -151,7 +151,9 @@ def test_at_least_two_typical_mistakes_are_refused_with_hints_of_their_own(numbe
 
 
 @pytest.mark.parametrize(("number", "label"), EXERCISES)
-@pytest.mark.parametrize("nonsense", ["x", 3, [1], {}, {"a": None}, lambda: 1, object()], ids=repr)
+@pytest.mark.parametrize(
+    "nonsense", ["x", 3, [1], {}, {"a": None}, lambda: 1, object()], ids=lambda x: type(x).__name__
+)
 def test_nonsense_gets_a_verdict_and_no_traceback(number, label, nonsense):
     check = vars(importlib.import_module(f"tfrgan_lite.lesson.checks_{number}"))[CHAPTERS[number].check(label)]
     count = check.__wrapped__.__code__.co_argcount
