@@ -24,27 +24,8 @@ def test():
 
 
 @pytest.fixture
-def opened(test, browser, tmp_path):
-    """A function that opens the test's page; at the end, nothing may have been asked for or gone wrong."""
-    page, troubles, contexts = tmp_path / "page.html", [], []
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    page.write_text(f"{head}<title>A blind test</title>{test.html}", encoding="utf-8")
-
-    def open_page(before: str = "", **options):
-        contexts.append(browser.new_context(**options))
-        tab = contexts[-1].new_page()
-        tab.on("pageerror", lambda error: troubles.append(str(error)))
-        tab.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
-        tab.on("request", lambda asked: troubles.append(asked.url) if asked.url[:5] not in ("file:", "data:") else None)
-        if before:
-            tab.add_init_script(before)
-        tab.goto(page.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
+def html(test):
+    return test.html
 
 
 def heard(tab) -> int:
