@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from scipy.signal import freqz
 from scipy.stats import binomtest, ttest_1samp
 
 from tfrgan_lite.audio import loudness
 from tfrgan_lite.errors import UserError
 from tfrgan_lite.lesson import blind, blind_results
-from tfrgan_lite.lesson.blind import ANCHOR, FORMAT, low_pass
+from tfrgan_lite.lesson.blind import ANCHOR, FORMAT
 from tfrgan_lite.lesson.board import ASSETS
 
 RATE = 32000
@@ -49,19 +48,6 @@ def test_all_are_equally_loud_and_long_and_begin_and_end_softly(made):
         assert float(audio[:, :8].abs().max()) < 0.1 * float(audio.abs().max())
     assert np.ptp(played) < 0.01 and played[0] == pytest.approx(-20, abs=1)
     assert made.gains_db["engineer"] - made.gains_db["<rule>"] == pytest.approx(20 * np.log10(2), abs=0.2)
-
-
-@pytest.mark.parametrize("rate", [16000, 44100, 96000])
-def test_the_anchor_is_as_the_recommendation_asks_and_is_not_delayed(rate):
-    pulse = torch.zeros(1, 4001)
-    pulse[0, 2000] = 1
-    response = low_pass(pulse, rate)[0]
-    assert response.argmax() == 2000 and torch.allclose(response, response.flip(0), atol=1e-6)
-    frequencies, gains = freqz(response.numpy(), worN=8000, fs=rate)
-    level = 20 * np.log10(np.abs(gains) + 1e-9)
-    assert np.abs(level[frequencies <= 3500]).max() < 0.1
-    assert level[frequencies >= 4000].max() < -25 and level[frequencies >= 4500].max() < -50
-    assert low_pass(torch.ones(2, 3), rate).shape == (2, 3)
 
 
 def test_letters_are_shuffled_and_the_page_is_the_widgets_module_with_nothing_from_outside(made):
@@ -138,13 +124,6 @@ def test_perfect_listeners_are_kept_and_a_useless_one_is_not(tmp_path):
     shown = read._repr_markdown_()
     assert "left out: random" in shown and shown.index("engineer") < shown.index("take") < shown.index("rule")
     assert blind_results(given) == read
-
-
-@pytest.mark.parametrize(("missed", "trials", "out"), [(1, 7, False), (1, 6, True), (3, 20, False), (4, 20, True)])
-def test_the_hidden_reference_may_be_missed_in_15_percent_of_trials(missed, trials, out):
-    low, edge = SCORES | {"engineer": 89}, SCORES | {"engineer": 90}
-    read = blind_results([result("l", [low] * missed + [edge] * (trials - missed))])
-    assert bool(read.excluded) is out and bool(read.scores) is not out
 
 
 def test_files_of_one_listener_are_one_and_nameless_files_are_each_their_own():

@@ -8,11 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
-from scipy.signal import butter, sosfilt, sosfreqz
+from scipy.signal import butter, freqz, sosfilt, sosfreqz
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from tfrgan_lite.audio import k_weighting, limit_true_peak
 from tfrgan_lite.judge import described
+from tfrgan_lite.lesson import blind_results
+from tfrgan_lite.lesson.blind import FORMAT, low_pass
 from tfrgan_lite.metrics.bootstrap import mean_and_interval
 from tfrgan_lite.metrics.distances import energy_distance, gaussian, kernel_width, mmd, pan_distance, spread
 from tfrgan_lite.metrics.features import FEATURES, covered, features
@@ -67,6 +70,42 @@ def test_eq_09_abx():
     assert [math.comb(12, k) for k in range(9, 13)] == [220, 66, 12, 1]
     assert binomtest(9, 12, alternative="greater").pvalue == pytest.approx(0.073, abs=5e-4)
     assert binomtest(10, 12, alternative="greater").pvalue == pytest.approx(0.019, abs=5e-4)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 96000])
+def test_claim_09_anchor(rate):
+    pulse = torch.zeros(1, 4001)
+    pulse[0, 2000] = 1
+    response = low_pass(pulse, rate)[0]
+    assert response.argmax() == 2000 and torch.allclose(response, response.flip(0), atol=1e-6)
+    frequencies, gains = freqz(response.numpy(), worN=8000, fs=rate)
+    level = 20 * np.log10(np.abs(gains) + 1e-9)
+    assert np.abs(level[frequencies <= 3500]).max() < 0.1
+    assert level[frequencies >= 4000].max() < -25 and level[frequencies >= 4500].max() < -50
+    assert low_pass(torch.ones(2, 3), rate).shape == (2, 3)
+
+
+def rated(listener, *scores):
+    """What the page saves of a listener: the scores of each trial."""
+    trials = [{"scores": each} for each in scores]
+    return {"format": FORMAT, "listener": listener, "reference": "engineer", "mushra": trials, "abx": []}
+
+
+@pytest.mark.parametrize(("missed", "trials", "out"), [(1, 7, False), (1, 6, True), (3, 20, False), (4, 20, True)])
+def test_claim_09_left_out(missed, trials, out):
+    """1 of 6 is more than 15 %, 1 of 7 is not; 89 is less than 90, and 90 is not."""
+    low, edge = ({"engineer": score, "take": 80} for score in (89, 90))
+    read = blind_results([rated("l", *[low] * missed, *[edge] * (trials - missed))])
+    assert bool(read.excluded) is out and bool(read.scores) is not out
+
+
+def test_claim_09_listeners():
+    """Of three trials of one listener and one of two others, the interval is over three means."""
+    scores = [{"engineer": 100, "take": score} for score in (40, 50, 90, 70, 30)]
+    read = blind_results([rated("a", *scores[:3]), rated("b", scores[3]), rated("c", scores[4])])
+    means = np.array([60, 70, 30])
+    low, high = student.interval(0.95, 2, means.mean(), means.std(ddof=1) / 3**0.5)
+    assert read.scores["take"] == pytest.approx((means.mean(), low, high))
 
 
 def expected_energy(x, y):
