@@ -479,6 +479,18 @@ def test_eq_01_correlation():
     assert (u * v).sum() / math.sqrt((u * u).sum() * (v * v).sum()) == pytest.approx(np.corrcoef(u, v)[0, 1], rel=1e-5)
 
 
+def test_claim_01_conditional(crews):
+    """Who plays says most of a track's level, and all of some pans; engineers of one song differ in what is left."""
+    for raw, crew in crews:
+        level_lufs = torch.tensor([[float(loudness(wet, RATE)) for wet in mixed.wet_stems] for mixed in crew])
+        level_lufs = (level_lufs - level_lufs.mean(1, keepdim=True))[:, torch.isfinite(level_lufs).all(0)]
+        follows, drawn = level_lufs.mean(0).var(), level_lufs.var(0).mean()
+        assert follows > 5 * drawn > 0.5
+        pan = torch.tensor([[strip["pan"] for strip in mixed.console] for mixed in crew])
+        assert pan[:, raw.roles.index("bass")].abs().max() == 0
+        assert pan.min(0).values.lt(-0.3).logical_and(pan.max(0).values > 0.3).any()
+
+
 def test_claim_01_on_paper():
     """By the package: three noises, a mono track at the right, and the tone through the compressor."""
     three = sum(x / x.square().mean().sqrt() / 10 for x in (noise(400_000, seed) for seed in range(3)))

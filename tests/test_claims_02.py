@@ -11,7 +11,7 @@ import torch
 
 from tfrgan_lite import baselines
 from tfrgan_lite.audio import limiter_gain, loudness
-from tfrgan_lite.baselines import StaticRule, knowledge, learned, logic
+from tfrgan_lite.baselines import Jitter, StaticRule, knowledge, learned, logic
 from tfrgan_lite.baselines.levels import trimmed_to_loudness
 from tfrgan_lite.generator import WEIGHTS, Generator
 from tfrgan_lite.judge import by_generator
@@ -291,6 +291,14 @@ def test_claim_02_other_sides():
     for other in others:
         torch.testing.assert_close(other.pan.abs(), one.pan.abs(), atol=0.01, rtol=0)
         torch.testing.assert_close(other.gain, one.gain, atol=0.05, rtol=0)  # nepers: 0.4 dB
+
+
+def test_claim_02_blindly():
+    """Jitter moves level, tone and send from take to take, and moves them alike in any song of as many tracks."""
+    jitter, one, other = Jitter.load(), torch.tensor([-20.0, -26, -23, -31]), torch.tensor([-9.0, -40, -12, -41])
+    first, second = (torch.stack(jitter.draw(one, seed)) for seed in (0, 1))
+    assert ((first - second).square().mean(1).sqrt() > 0.3).all()  # dB, of each of the three
+    torch.testing.assert_close(torch.stack(jitter.draw(other, 0)), first)
 
 
 def test_claim_02_drowned(raw):

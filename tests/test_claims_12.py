@@ -1,8 +1,10 @@
 """The numbered equations and quantitative sentences of chapter 12."""
 
+import json
 from dataclasses import replace
 
 import pytest
+import soundfile
 import torch
 from small import SMALL, TINY
 
@@ -13,6 +15,8 @@ from tfrgan_lite.losses import discriminator_hinge_loss, generator_hinge_loss
 from tfrgan_lite.metrics.distances import spread
 from tfrgan_lite.metrics.features import FEATURES, features
 from tfrgan_lite.mix import SPREAD, _draw
+from tfrgan_lite.mixdown import mix_folder
+from tfrgan_lite.studio import song
 from tfrgan_lite.train import Trainer
 
 CONFIG = replace(TINY, steps=600, adversarial_weight=0.05, adversarial_from=0.2)
@@ -166,6 +170,21 @@ def test_claim_12_mirror():
     assert float(mirrored.mean()) == pytest.approx(0.5, abs=0.04)
     together = torch.cat([torch.cat(z), mirrored[:, None]], 1).T.corrcoef()
     assert together[-1, :-1].abs().max() < 0.08
+
+
+def test_claim_12_eight_takes(tmp_path):
+    """Eight files that differ, and a list of eight settings, each with every track's fader, pan and send."""
+    raw = song(3, "rock", 1.0)
+    (tmp_path / "song").mkdir()
+    for k, (role, stem) in enumerate(zip(raw.roles, raw.stems, strict=True)):
+        soundfile.write(tmp_path / "song" / f"{k} {role}.wav", stem.T.numpy(), raw.sample_rate)
+    mix_folder(tmp_path / "song", "rock", tmp_path / "mix.wav", samples=8, console=tmp_path / "settings.json")
+    takes = [(tmp_path / f"mix-{k}.wav").read_bytes() for k in range(1, 9)]
+    assert len(set(takes)) == 8 and not (tmp_path / "mix-9.wav").exists()
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert len(settings) == 8 and len({json.dumps(take["tracks"]) for take in settings}) == 8
+    for take in settings:
+        assert [set(track) >= {"gain_db", "pan", "send_db"} for track in take["tracks"]] == [True] * len(raw.roles)
 
 
 def test_claim_12_resume(lesson_set, tmp_path):
