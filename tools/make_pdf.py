@@ -17,6 +17,7 @@ from pypdf import PdfReader, PdfWriter
 
 SITE, BOOK = ROOT / "_build" / "html", ROOT / "_build" / "pdf" / "tfr-gan-lite.pdf"
 PATIENCE_MS = 120_000
+SCALE = 0.8  # of the letters on a screen: on paper they are read from nearer, and lines of code fit
 # Runs as root in a container, and asks nothing of the network by itself.
 BROWSER_ARGS = [
     "--no-sandbox",
@@ -53,7 +54,7 @@ def printed(browser: Browser, page: Path) -> tuple[str, bytes]:
     title = tab.locator("article h1").first.evaluate("heading => heading.firstChild.textContent.trim()")
     margin = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
     feet = {"display_header_footer": True, "header_template": "<span></span>", "footer_template": FOOTER.format(title)}
-    made = tab.pdf(format="A4", margin=margin, tagged=True, **feet)
+    made = tab.pdf(format="A4", margin=margin, scale=SCALE, tagged=True, **feet)
     tab.close()
     return title, made
 
