@@ -6,6 +6,8 @@ from itertools import combinations
 import numpy as np
 import prose
 import pytest
+from matplotlib import colormaps, rcParamsDefault
+from matplotlib.colors import to_hex
 
 from tfrgan_lite.lesson.slide import COLOURS
 
@@ -55,6 +57,25 @@ def test_the_plots_of_the_chapters_use_colours_that_all_readers_tell_apart(noteb
         if apart(one, other, reader) < LEAST
     }
     assert len(colours) >= 4 and close == {}
+
+
+def nearest(name: str, seen_by: str) -> float:
+    """The least difference for such a reader of two values that are a quarter or more of a map's range apart."""
+    steps = [to_hex(colour) for colour in colormaps[name](np.linspace(0, 1, 17))]
+    return min(apart(one, other, seen_by) for k, one in enumerate(steps) for other in steps[k + 4 :])
+
+
+def test_the_maps_of_the_chapters_tell_values_apart_for_all_readers(notebooks):
+    sources = [source for notebook in notebooks.values() for source in prose.cells(notebook, "code")]
+    used = {name for source in sources for name in re.findall(r"""cmap=["'](\w+)""", source)}
+    used.add(rcParamsDefault["image.cmap"])  # of a picture that names none
+    close = {(name, reader): nearest(name, reader) for name in used for reader in SEEN_BY}
+    assert len(used) >= 4 and {each: found for each, found in close.items() if found < LEAST} == {}
+
+
+@pytest.mark.parametrize(("name", "reader"), [("RdYlGn", "deuteranopia"), ("hsv", "tritanopia")])
+def test_a_map_from_red_to_green_or_around_the_rainbow_is_found_out(name, reader):
+    assert nearest(name, reader) < LEAST
 
 
 @pytest.mark.parametrize(("one", "other", "reader"), [("#FF0000", "#A39000", "deuteranopia")])
