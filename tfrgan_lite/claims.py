@@ -227,17 +227,23 @@ def questions_table(chapters: Mapping[str, dict]) -> str:
     lines = []
     for question in QUESTIONS:
         tables = chapters.get(question.chapter, {"tables": {}})["tables"]
-        said, speaks = [], set()
+        said, speaks = [], []
         for title in (title for title in tables if title.startswith(question.tables)):
             table, sentences = tables[title], []
             for measure, row in product(table["measures"], _named(table, question.ours)):
                 found = [_better(table, measure, row, other) for other in _named(table, question.others)]
                 sentences.append(f"{measure}: {row} is {' and '.join(words for _, words in found)}")
-                speaks |= {better for better, _ in found if better}
+                speaks += [better for better, _ in found]
             said.append(f"**{title}.** {'; '.join(sentences)}.")
         if said:
-            lines.append(f"| {question.text} | {' '.join(said)} | {_verdict(speaks)} |")
+            lines.append(f"| {question.text} | {' '.join(said)} | {_counted(speaks)} |")
     return "\n".join(["| the paper says | measured | which speaks |", "|---|---|---|", *lines]) if lines else ""
+
+
+def _counted(speaks: Sequence[int]) -> str:
+    """In words: how many of the comparisons speak for a claim, 1, and how many against it, -1."""
+    told = [f"{way} in {count}" for way, one in ((FOR, 1), (AGAINST, -1)) if (count := speaks.count(one))]
+    return f"{', '.join(told)} of {len(speaks)}" if told else NEITHER
 
 
 def _named(table: dict, names: tuple[str, ...]) -> list[str]:

@@ -18,7 +18,8 @@ NOTHING = "Not measured yet."
 CLAIMS = """## What the paper claims
 
 Behind each comparison stand the difference, taken between the same seeds or songs, and in brackets its 95 % interval.
-It speaks for a claim or against it where the interval leaves out 0; one in twenty does so by chance."""
+It speaks for a claim or against it where the interval leaves out 0; one in twenty does so by chance. The last column
+counts the comparisons. An interval of Student's t knows no bounds: of a share it may reach beyond 0 or 100 %."""
 
 
 def stored(folder: str | Path) -> dict[str, dict]:
