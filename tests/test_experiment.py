@@ -11,7 +11,7 @@ import torch
 from tfrgan_lite.claims import AGAINST, FOR, NEITHER, difference, over_seeds, questions_table
 from tfrgan_lite.config import preset
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.lesson.chapters import NOTHING, chapters_page, stored
+from tfrgan_lite.lesson.chapters import NOTHING, chapters_page, claims_of_the_chapters, stored
 from tfrgan_lite.lesson.experiment import FOLDER, Experiment, Interval, Measure
 from tfrgan_lite.metrics.bootstrap import mean_and_interval
 from tfrgan_lite.seeds import mean_over_seeds
@@ -166,7 +166,10 @@ def test_the_page_shows_each_chapter_with_where_its_numbers_come_from(tmp_path):
     for number, content in {"06": contest(0.5, 0.4, 0.3), "04": four}.items():
         (tmp_path / f"{number}.json").write_text(json.dumps(content))
     page = chapters_page(tmp_path)
-    assert page.index("## What the paper claims") < page.index("## Chapter 04") < page.index("## Chapter 06")
+    assert page.index("## Chapter 04") < page.index("## Chapter 06")
+    claims = claims_of_the_chapters(tmp_path)
+    assert claims.index("one in twenty") < claims.index("| the paper says |") and "the paper says" not in page
+    assert claims_of_the_chapters(tmp_path / "none") == ""
     told = (
         "[Chapter 04](../notebooks/04_position.ipynb), preset `cpu`; x86_64 CPU, 2 threads, torch 2.1, commit `abc1234`"
     )

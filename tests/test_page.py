@@ -10,7 +10,7 @@ import pytest
 from tfrgan_lite.claims import AGAINST, BOTH, CLAIMS, FOR, LESS_BY_HEART, NEITHER, claims_table, over_seeds
 from tfrgan_lite.curve import GREY, draw, in_order, series
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.page import ablation_table, figures, results_page, training_table
+from tfrgan_lite.page import ablation_table, claims_of_the_mixer, figures, results_page, training_table
 from tfrgan_lite.report import FLOOR, card, table
 from tfrgan_lite.variants import COIN, FEW, JITTER, SUBJECT, VARIANTS
 
@@ -226,11 +226,12 @@ def test_the_figure_is_read_on_light_and_dark_and_drawn_the_same_each_time(curve
 
 def test_the_page_says_what_became_of_the_claims(ablations, curve, tmp_path):
     (tmp_path / "ablations.json").write_text(json.dumps(ablations))
-    page = results_page(tmp_path)
-    assert page.index("| LSTM |") < page.index("**What the paper claims of the parts**") < page.index("**Training**")
+    page, told = claims_of_the_mixer(tmp_path), "held-out songs with"
+    assert page.index("Student's t") < page.index(told) < page.index("| the paper says |")
     assert "| Adversarial training makes the mixes true to the data. | no adversary: loudness matched, dB -0.20" in page
+    assert told in results_page(tmp_path) and "the paper says" not in results_page(tmp_path)
     (tmp_path / "ablations.json").write_text(json.dumps(curve))
-    assert "claims of the parts" not in results_page(tmp_path)
+    assert claims_of_the_mixer(tmp_path) == ""
 
 
 def test_the_page_shows_the_curve_with_its_numbers(curve, ablations, tmp_path):

@@ -6,8 +6,8 @@ import pytest
 import results
 
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.lesson.chapters import chapters_page
-from tfrgan_lite.page import figures, results_page
+from tfrgan_lite.lesson.chapters import chapters_page, claims_of_the_chapters
+from tfrgan_lite.page import claims_of_the_mixer, figures, results_page
 from tfrgan_lite.report import FLOOR
 from tfrgan_lite.variants import SUBJECT
 
@@ -30,7 +30,7 @@ def test_the_project_shows_its_results(root):
         shown = {path: path.read_text(encoding="utf-8") for path in results.written(root) if path.exists()}
         assert shown == results.written(root), "run python tools/results.py"
     else:
-        assert results.with_summary(readme, results.NOTHING) == readme
+        assert results.with_results(root / "README.md", results.NOTHING) == readme
         assert not (root / "book" / "results.md").exists() and "book/results" not in toc
     assert (root / "book" / "experiments.md").read_text(encoding="utf-8") == chapters_page(
         root / "book" / "results" / "chapters"
@@ -64,7 +64,8 @@ def measured(**systems):
 def project(tmp_path):
     """A project with two files of results; the second has more of the systems that the README shows."""
     (tmp_path / "book" / "results").mkdir(parents=True)
-    (tmp_path / "README.md").write_text(f"# Title\n\n{results.BEGIN}\nold\n{results.END}\n\nThe rest.\n")
+    for name in ("README.md", "book/paper.md"):
+        (tmp_path / name).write_text(f"# Title\n\n{results.BEGIN}\nold\n{results.END}\n\nThe rest.\n")
     (tmp_path / "_toc.yml").write_text(TOC)
     wide = {SUBJECT: 1.25, "equal loudness": 3.5, "an ablation": 2, FLOOR: 1.5}
     for name, systems in {"ablations": {SUBJECT: 1.3, "an ablation": 2, FLOOR: 1.5}, "mixers": wide}.items():
@@ -83,9 +84,19 @@ def test_page_readme_and_contents_are_written(project):
     assert "1.25 (1.15 to 1.35)" in readme and "1.30" not in readme
     assert found["_toc.yml"] == TOC.replace(
         "      - file: book/notation",
-        "      - file: book/results\n      - file: book/experiments\n      - file: book/notation",
+        "".join(f"      - file: book/{name}\n" for name in ("paper", "results", "experiments", "notation")).rstrip(),
     )
     assert found["experiments.md"] == chapters_page(project / "book" / "results" / "chapters")
+
+
+def test_the_page_on_the_paper_holds_both_tables_of_claims(root, project):
+    """Each on the page if there is anything to say, and else that nothing is measured yet."""
+    found = results.written(project)[project / "book" / "paper.md"]
+    assert found.count(results.NOTHING) == 2 and "old" not in found and found.endswith("\n\nThe rest.\n")
+    folder = root / "book" / "results"
+    page = results.written(root)[root / "book" / "paper.md"]
+    for table in (claims_of_the_mixer(folder), claims_of_the_chapters(folder / "chapters")):
+        assert not table or table in page
 
 
 def test_a_curve_is_drawn_beside_its_numbers(project):
@@ -119,6 +130,7 @@ def test_results_without_the_generator_leave_the_readme_open(project):
     ("file", "text", "said"),
     [
         ("README.md", f"# Title\n{results.END}\n{results.BEGIN}\n", "README.md: has no place"),
+        ("book/paper.md", "# Title\n", "paper.md: has no place"),
         ("_toc.yml", TOC.replace("Back matter", "Rest"), "_toc.yml: has no part"),
         ("book/results/ablations.json", "[]", "ablations.json: holds no results"),
     ],

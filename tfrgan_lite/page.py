@@ -46,6 +46,17 @@ def results_page(folder: str | Path, page: str | Path | None = None) -> str:
     )
 
 
+def claims_of_the_mixer(folder: str | Path) -> str:
+    """Markdown: what became of the paper's claims by each JSON file of ablations in a folder; empty if none answers
+    any. Raises UserError as :func:`results_page`."""
+    parts = []
+    for file, results in _read_all(Path(folder)):
+        if _kind(results) == ABLATIONS:
+            with _reading(file):
+                parts += [_told(results), answered] if (answered := claims_table(results)) else []
+    return "\n\n".join([SPEAKS, *parts]) if parts else ""
+
+
 def figures(folder: str | Path) -> dict[Path, str]:
     """The files that the page shows, each with its SVG: a figure for every JSON file of a curve. Raises UserError as
     :func:`results_page`."""
@@ -84,19 +95,24 @@ def _kind(results: dict) -> str:
 
 def _section(file: Path, results: dict, away: str) -> str:
     with _reading(file):
-        where, training = results["provenance"], results.get("training", {})
-        counts = sorted({len(runs) for runs in training.values()} or {max(results["seeds"].values(), default=1)})
-        least, most = counts[0], counts[-1]
-        means = f", means of {most if least == most else f'{least} to {most}'} seeds" if most > 1 else ""
-        seeds = (f", seed {where['seed']}" if not training else "") + means
-        told = (
-            f"{results['songs']} held-out songs with {where['preset']['judges']} engineers each; preset"
-            f" `{where['preset']['name']}`{seeds}; {where['device']}, torch {where['torch']}, commit"
-            f" `{where['commit']}`, {where['date']}."
-        )
         shown = {MIXERS: _mixers, ABLATIONS: _ablations, CURVE: _curve}[_kind(results)]
-        parts = [f"## {file.stem.replace('_', ' ').capitalize()}", told, shown(results, f"{away}/{file.stem}.svg")]
-        return "\n\n".join([*parts, training_table(results)] if training else parts)
+        head = f"## {file.stem.replace('_', ' ').capitalize()}"
+        parts = [head, _told(results), shown(results, f"{away}/{file.stem}.svg")]
+        return "\n\n".join([*parts, training_table(results)] if results.get("training") else parts)
+
+
+def _told(results: dict) -> str:
+    """Where the numbers come from."""
+    where, training = results["provenance"], results.get("training", {})
+    counts = sorted({len(runs) for runs in training.values()} or {max(results["seeds"].values(), default=1)})
+    least, most = counts[0], counts[-1]
+    means = f", means of {most if least == most else f'{least} to {most}'} seeds" if most > 1 else ""
+    seeds = (f", seed {where['seed']}" if not training else "") + means
+    return (
+        f"{results['songs']} held-out songs with {where['preset']['judges']} engineers each; preset"
+        f" `{where['preset']['name']}`{seeds}; {where['device']}, torch {where['torch']}, commit"
+        f" `{where['commit']}`, {where['date']}."
+    )
 
 
 def _mixers(results: dict, _: str) -> str:
@@ -108,11 +124,9 @@ def _ablations(results: dict, _: str) -> str:
     asked = [
         f"- **{name}**{_changes(name)}: {VARIANTS[name].answers}" for name in results["systems"] if name in VARIANTS
     ]
-    answered = claims_table(results)
-    claims = [f"**What the paper claims of the parts**\n\n{SPEAKS}\n\n{answered}"] if answered else []
     learned = learned_table(results.get("training", {}))
     heart = [f"**What is learned by heart**\n\n{BY_HEART}\n\n{learned}"] if learned else []
-    return "\n\n".join(["\n".join(asked), ablation_table(results), *claims, *heart])
+    return "\n\n".join(["\n".join(asked), ablation_table(results), *heart])
 
 
 def _curve(results: dict, figure: str) -> str:

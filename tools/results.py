@@ -1,8 +1,8 @@
 """Write what was measured where it is shown: `python tools/results.py`, after `python -m tfrgan_lite evaluate`.
 
 From the JSON files in book/results come the page book/results.md with its figures and the table in README.md; from
-those in book/results/chapters, which `python tools/experiments.py` writes, the page book/experiments.md. Both pages get
-their lines in _toc.yml.
+those in book/results/chapters, which `python tools/experiments.py` writes, the page book/experiments.md; from both,
+what became of the paper's claims, in book/paper.md. The pages get their lines in _toc.yml.
 """
 
 import json
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from tfrgan_lite.errors import UserError
-from tfrgan_lite.lesson.chapters import chapters_page
-from tfrgan_lite.page import figures, results_page
+from tfrgan_lite.lesson.chapters import chapters_page, claims_of_the_chapters
+from tfrgan_lite.page import claims_of_the_mixer, figures, results_page
 from tfrgan_lite.report import FLOOR, NOTHING, table
 from tfrgan_lite.variants import COIN, JITTER, PAPER, RIVALS, SUBJECT
 
@@ -46,12 +46,21 @@ def summary(results: dict | None) -> str:
     )
 
 
-def with_summary(readme: str, text: str) -> str:
-    """The README with the text between its two markers. Raises UserError if it has not got them."""
-    before, begin, rest = readme.partition(BEGIN)
+def claims(folder: Path) -> str:
+    """Markdown for the page on the paper: what became of each claim, by the trained mixers and by the chapters."""
+    found = {
+        "In the trained mixer": claims_of_the_mixer(folder),
+        "In the chapters' experiments": claims_of_the_chapters(folder / "chapters"),
+    }
+    return "\n\n".join(f"## {title}\n\n{text or NOTHING}" for title, text in found.items())
+
+
+def with_results(file: Path, text: str) -> str:
+    """A file's text with the results between its two markers. Raises UserError if it has not got them."""
+    before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise UserError(f"README.md: has no place for the results; put {BEGIN} and {END} where they belong")
+        raise UserError(f"{file.name}: has no place for the results; put {BEGIN} and {END} where they belong")
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
@@ -71,12 +80,15 @@ def written(root: Path) -> dict[Path, str]:
     Raises UserError if there are none, or a file cannot take its part.
     """
     book, readme, toc = root / "book", root / "README.md", root / "_toc.yml"
-    listed = with_page(with_page(toc.read_text(encoding="utf-8"), "book/experiments"), "book/results")
+    listed = toc.read_text(encoding="utf-8")
+    for name in ("experiments", "results", "paper"):
+        listed = with_page(listed, f"book/{name}")
     return {
         book / "results.md": results_page(book / "results"),
         **figures(book / "results"),
         book / "experiments.md": chapters_page(book / "results" / "chapters"),
-        readme: with_summary(readme.read_text(encoding="utf-8"), summary(compared_most(book / "results"))),
+        book / "paper.md": with_results(book / "paper.md", claims(book / "results")),
+        readme: with_results(readme, summary(compared_most(book / "results"))),
         toc: listed,
     }
 

@@ -15,11 +15,10 @@ tables in a chapter are those of the run that the chapter shows: another preset 
 `python tools/experiments.py` runs the chapters again and stores what they measure; `python tools/results.py` writes
 this page."""
 NOTHING = "Not measured yet."
-CLAIMS = """## What the paper claims
-
-Behind each comparison stand the difference, taken between the same seeds or songs, and in brackets its 95 % interval.
-It speaks for a claim or against it where the interval leaves out 0; one in twenty does so by chance. The last column
-counts the comparisons. An interval of Student's t knows no bounds: of a share it may reach beyond 0 or 100 %."""
+SPEAKS = """Behind each comparison stands the difference, taken between the same seeds or songs, and in brackets its
+95 % interval. It speaks for a claim or against it where the interval leaves out 0; one in twenty does so by chance. The
+last column counts the comparisons. An interval of Student's t knows no bounds: of a share it may reach beyond 0 or
+100 %."""
 
 
 def stored(folder: str | Path) -> dict[str, dict]:
@@ -43,7 +42,7 @@ def stored(folder: str | Path) -> dict[str, dict]:
 
 
 def chapters_page(folder: str | Path) -> str:
-    """The page, in Markdown: what the paper claims and the experiments say to it, and each chapter's tables.
+    """The page, in Markdown: each chapter's tables.
 
     Args:
         folder: with a JSON file for each chapter, as ``04.json``; some may be missing, or all.
@@ -52,9 +51,15 @@ def chapters_page(folder: str | Path) -> str:
         UserError: for a file that holds something else.
     """
     chapters = stored(folder)
-    answered = questions_table(chapters)
-    parts = [BEGINNING, *([f"{CLAIMS}\n\n{answered}"] if answered else []), *map(_section, chapters.values())]
+    parts = [BEGINNING, *map(_section, chapters.values())]
     return "\n\n".join(parts if chapters else [*parts, NOTHING]) + "\n"
+
+
+def claims_of_the_chapters(folder: str | Path) -> str:
+    """Markdown: what the paper claims and the experiments in a folder say to it; empty if none says anything. Raises
+    UserError as :func:`chapters_page`."""
+    answered = questions_table(stored(folder))
+    return f"{SPEAKS}\n\n{answered}" if answered else ""
 
 
 def _section(content: dict) -> str:
