@@ -1,6 +1,7 @@
 """The way to Colab: one address, everywhere the same; a setup cell that adds what is missing and touches nothing."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -62,6 +63,24 @@ def test_one_command_sets_the_address_everywhere_and_one_takes_it_back(fork):
     assert "badge" not in without["00_ten_minute_tour.ipynb"]
     if not yaml.safe_load(before["_config.yml"])["repository"]["url"]:
         assert without == before
+
+
+def test_a_figure_is_shown_by_address_where_its_directive_is_not_understood(fork, root):
+    assert colab.main(fork, [ADDRESS]) == 0
+    cells = json.loads((fork / "notebooks" / "00_ten_minute_tour.ipynb").read_text())["cells"]
+    place = next(k for k, cell in enumerate(cells) if cell["id"] == "picture-way")
+    alt, address = re.fullmatch(r"!\[(.+)\]\((.+)\)", "".join(cells[place]["source"])).groups()
+    file = address.removeprefix("https://raw.githubusercontent.com/someone/a-fork/main/").removesuffix("?sanitize=true")
+    figure = "".join(cells[place - 1]["source"])
+    assert (root / file).is_file() and f":::{{figure}} ../{file}\n" in figure and f":alt: {alt}\n" in figure
+    assert "remove-cell" in cells[place]["metadata"]["tags"], "a page of the site loads nothing from outside"
+
+
+def test_every_picture_that_a_chapter_takes_from_a_file_can_be_shown_by_address(notebooks):
+    for name, notebook in notebooks.items():
+        text = "\n\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+        named = re.findall(r"\{(?:figure|image|figure-md)\}|<img\b|(?<!\[)!\[", text)
+        assert len(named) == len(colab.FIGURE.findall(text)), name
 
 
 @pytest.mark.parametrize("wrong", ["github.com/a/b", "https://gitlab.com/a/b", "https://github.com/a", 'https://x"y'])

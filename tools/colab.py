@@ -1,10 +1,10 @@
 """Write the repository's address, which _config.yml holds once, into everything that Colab needs: the chapters' first
-code cell, which installs the package from there, their badges, and the site's launch buttons.
+code cell, which installs the package from there, their badges and pictures, and the site's launch buttons.
 
     python tools/colab.py [ADDRESS]
 
 ADDRESS is the repository's on GitHub, as https://github.com/OWNER/NAME, or "" for none; left out, the one that is set.
-Without an address there are no badges and no launch buttons, and the cell says on Colab what to do.
+Without an address there are no badges, pictures and launch buttons, and the cell says on Colab what to do.
 """
 
 import json
@@ -17,7 +17,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 COLAB = "https://colab.research.google.com"
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
-SETUP, BADGE = "setup", "badge"  # the ids of the cells
+SETUP, BADGE, PICTURE = "setup", "badge", "picture"  # what the ids of the cells begin with
+FIGURE = re.compile(r"^:::\{figure\} \.\./(\S+)\n(?::.*\n)*?:alt: (.*)", re.MULTILINE)  # a file of the repository
 UNSEEN = {"tags": ["remove-cell"]}  # on a page of the site, which runs nothing and has launch buttons
 FOLDED = {"cellView": "form"}  # on Colab only the title is shown
 
@@ -72,13 +73,28 @@ def badge_cell(url: str, branch: str, name: str) -> dict:
     return {"cell_type": "markdown", "id": BADGE, "metadata": UNSEEN, "source": [text]}
 
 
+def picture_cells(url: str, branch: str, cell: dict) -> list[dict]:
+    """The figures of a cell once more, by address, for where nobody understands the directive."""
+    raw = f"{url.replace('github.com', 'raw.githubusercontent.com', 1)}/{branch}"
+    cells = []
+    for file, alt in FIGURE.findall("".join(cell["source"]) if cell["cell_type"] == "markdown" else ""):
+        text = f"![{alt}]({raw}/{file}?sanitize=true)"  # without it an SVG comes as text
+        cells.append(
+            {"cell_type": "markdown", "id": f"{PICTURE}-{Path(file).stem}", "metadata": UNSEEN, "source": [text]}
+        )
+    return cells
+
+
 def prepared(notebook: dict, name: str, url: str, branch: str, source: str | None = None) -> dict:
-    """The notebook with badge and setup cell after its heading; source is where the package is, the repository if
-    None."""
+    """The notebook with badge and setup cell after its heading, and its figures by address; source is where the package
+    is, the repository if None."""
     if source is None:
         source = f"git+{url}@{branch}" if url else ""
-    heading, *rest = [cell for cell in notebook["cells"] if cell.get("id") not in (SETUP, BADGE)]
+    ours = re.compile(rf"{SETUP}|{BADGE}|{PICTURE}-.*")
+    heading, *rest = [cell for cell in notebook["cells"] if not ours.fullmatch(cell.get("id", ""))]
     badges = [badge_cell(url, branch, name)] if url else []
+    if url:
+        rest = [one for cell in rest for one in (cell, *picture_cells(url, branch, cell))]
     return notebook | {"cells": [heading, *badges, setup_cell(source), *rest]}
 
 
@@ -104,7 +120,9 @@ def main(root: Path, arguments: list[str]) -> int:
     for file in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = json.loads(file.read_text(encoding="utf-8"))
         file.write_text(stored(prepared(notebook, file.stem, *repository(root))), encoding="utf-8")
-    print(f"the chapters are installed from {url}" if url else "no address is set: no badges, and no launch buttons")
+    print(
+        f"the chapters are installed from {url}" if url else "no address is set: no badges, pictures and launch buttons"
+    )
     return 0
 
 
