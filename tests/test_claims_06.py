@@ -107,7 +107,16 @@ def test_eq_06_beta():
     torch.testing.assert_close(0.5 * ((x - decoded) ** 2).sum(1), likelihood, atol=1e-4, rtol=1e-4)
 
 
-def test_eq_06_alive():
+@pytest.fixture(scope="module")
+def cloud():
+    """The variances (6,) of a Gaussian cloud's axes, the cloud (2000, 6), and a β-VAE that has learned it at β = 30."""
+    axes = torch.tensor([400.0, 150, 60, 20, 4, 1])
+    points = torch.randn(2000, 6, generator=generator()) * axes.sqrt()
+    points -= points.mean(0)
+    return axes, points, beta_vaes(points, (30.0,), (0,), 400, latent=5)
+
+
+def test_eq_06_alive(cloud):
     """One axis: any encoder z = a x + noise s with the best linear decoder, tried on a grid; then trained models."""
     variance = 40.0
     a, s = torch.meshgrid(torch.linspace(0, 0.3, 301), torch.linspace(0.05, 1.2, 231), indexing="ij")
@@ -117,25 +126,16 @@ def test_eq_06_alive():
         least = (error + beta * kl).min()
         expected = min(1.0, beta / variance)
         assert float(least) == pytest.approx(variance / 2 * expected - beta / 2 * math.log(expected), rel=0.01)
-    axes, cloud, codes = trained_on_a_cloud(30.0)
-    kl = kl_to_standard_normal(*codes.encode(cloud))[0].mean(0)
+    axes, points, codes = cloud
+    kl = kl_to_standard_normal(*codes.encode(points))[0].mean(0)
     assert int((kl > 0.05).sum()) == 3
     assert float(kl.sum()) == pytest.approx(float(0.5 * (axes[:3] / 30).log().sum()), rel=0.15)
 
 
-def trained_on_a_cloud(beta):
-    """The variances (6,) of a Gaussian cloud's axes, the cloud (2000, 6), and a β-VAE that has learned from it."""
-    axes = torch.tensor([400.0, 150, 60, 20, 4, 1])
-    cloud = torch.randn(2000, 6, generator=generator()) * axes.sqrt()
-    cloud -= cloud.mean(0)
-    return axes, cloud, beta_vaes(cloud, (beta,), (0,), 400, latent=5)
-
-
-def test_claim_06_shrunk():
-    axes, cloud, codes = trained_on_a_cloud(30.0)
-    with torch.no_grad():
-        back = codes.decode(codes.encode(cloud)[0])[0]
-    share = (back * cloud).sum(0) / cloud.square().sum(0)  # the slope of what comes back on what was
+def test_claim_06_shrunk(cloud):
+    axes, points, codes = cloud
+    back = codes.decode(codes.encode(points)[0])[0]
+    share = (back * points).sum(0) / points.square().sum(0)  # the slope of what comes back on what was
     torch.testing.assert_close(share, (1 - 30 / axes).clamp(min=0), atol=0.1, rtol=0)  # after 400 steps
 
 

@@ -1,5 +1,5 @@
-"""What the paper claims, and what was measured: of the generator's parts by the table of ablations, for the page of
-results; of position, attention, β-VAE and discriminator by the chapters' experiments, for the page of experiments.
+"""What the paper claims, and what was measured: of the generator's parts by the table of ablations; of position,
+attention, β-VAE and discriminator by the chapters' experiments.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,5 @@
-"""The book's page of results, from the JSON files of `evaluate`: mixers, ablations, and the curve."""
+"""The book's page of results, from the JSON files of `evaluate`: mixers, ablations, and the curve; and what these say
+to the paper's claims."""
 
 import json
 import os
